@@ -1,0 +1,178 @@
+# veneer: see README.md. `make help` lists the targets.
+#
+# BUILD     where everything that is made goes                [build]
+# CONFIG    release, debug, asan, ubsan                       [release]
+# CC CFLAGS CPPFLAGS LDFLAGS PREFIX DESTDIR PKG_CONFIG        as usual
+BUILD ?= build
+CONFIG ?= release
+CC ?= gcc
+AR ?= ar
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share
+
+VERSION := 0.1.0
+SONAME := libveneer.so.0
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+all:
+
+# ---- the house: modules in the order of lib/LAYERS; a module's prerequisites are the modules named behind it
+MODULES := $(shell sed -n 's/^\([a-z]*\):.*/\1/p' lib/LAYERS)
+uses = $(shell sed -n 's/^$1://p' lib/LAYERS)
+
+# ---- packages, each with a word when it is missing
+PKGS := libarchive libcurl jansson libcrypto libzstd libgit2 libisal zlib sqlite3
+ifeq ($(filter clean help dist,$(MAKECMDGOALS)),)
+MISSING := $(strip $(foreach p,$(PKGS),$(shell $(PKG_CONFIG) --exists $p 2>/dev/null || echo $p)))
+ifneq ($(MISSING),)
+$(error pkg-config does not find: $(MISSING). On Debian and Ubuntu `./scripts/install-packages build` installs them)
+endif
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+endif
+
+CONFIG_FLAGS_release := -O2 -g
+CONFIG_FLAGS_debug := -Og -g3
+CONFIG_FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CONFIG_FLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+CFLAGS ?= $(or $(CONFIG_FLAGS_$(CONFIG)),$(error CONFIG=$(CONFIG) is none of release, debug, asan, ubsan))
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
+	-Wformat=2 -Wcast-qual
+EXTRA_CFLAGS ?=
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -fPIC -fvisibility=hidden -pthread
+ALL_CPPFLAGS = -Iinclude -Ilib -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(PKG_CFLAGS)
+ALL_LIBS = $(PKG_LIBS) -pthread
+
+# ---- sources
+SRC_ALL := $(foreach m,$(MODULES),$(wildcard lib/$m/*.c))
+SRC_TEST := $(filter $(foreach m,$(MODULES),lib/$m/test_%),$(SRC_ALL))
+SRC_FUZZ := $(filter $(foreach m,$(MODULES),lib/$m/fuzz_%),$(SRC_ALL))
+SRC_LIB := $(filter-out $(SRC_TEST) $(SRC_FUZZ),$(SRC_ALL))
+SRC_CMD := $(wildcard cmd/veneer/*.c)
+OBJ_LIB := $(SRC_LIB:%.c=$(BUILD)/%.o)
+OBJ_CMD := $(SRC_CMD:%.c=$(BUILD)/%.o)
+TESTS := $(SRC_TEST:lib/%.c=$(BUILD)/tests/%)
+FUZZERS := $(filter-out %/fuzz_main,$(SRC_FUZZ:lib/%.c=$(BUILD)/fuzz/%))
+
+# ---- everything is compiled again when the flags change
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(LDFLAGS))' | cmp -s - $@ || \
+	 echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(LDFLAGS))' > $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define module_rule
+$(BUILD)/modules/$1.a: $(patsubst %.c,$(BUILD)/%.o,$(filter lib/$1/%,$(SRC_LIB)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+USES_$1 := $(call uses,$1)
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rule,$m)))
+
+# A test sees its own module and those below it, as the module itself does.
+module_of = $(word 1,$(subst /, ,$1))
+archives_of = $(BUILD)/modules/$(call module_of,$1).a $(foreach m,$(USES_$(call module_of,$1)),$(BUILD)/modules/$m.a)
+define test_rule
+$(BUILD)/tests/$1: $(BUILD)/lib/$1.o $(call archives_of,$1)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
+endef
+$(foreach t,$(SRC_TEST:lib/%.c=%),$(eval $(call test_rule,$t)))
+
+# The same target as a replay program (default) or as a libFuzzer binary (CC=clang FUZZ=libfuzzer).
+FUZZ_MAIN = $(if $(filter libfuzzer,$(FUZZ)),,$(BUILD)/lib/util/fuzz_main.o)
+FUZZ_LINK = $(if $(filter libfuzzer,$(FUZZ)),-fsanitize=fuzzer)
+define fuzz_rule
+$(BUILD)/fuzz/$1: $(BUILD)/lib/$1.o $(FUZZ_MAIN) $(call archives_of,$1)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) $(FUZZ_LINK) -o $$@ $$< $(FUZZ_MAIN) -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
+endef
+$(foreach t,$(filter-out %/fuzz_main,$(SRC_FUZZ:lib/%.c=%)),$(eval $(call fuzz_rule,$t)))
+
+$(BUILD)/libveneer.a: $(OBJ_LIB)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/$(SONAME): $(OBJ_LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--as-needed -Wl,-z,defs -o $@ $^ $(ALL_LIBS)
+	ln -sf $(SONAME) $(BUILD)/libveneer.so
+
+$(BUILD)/veneer: $(OBJ_CMD) $(BUILD)/libveneer.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/veneer.pc: Makefile
+	@mkdir -p $(@D)
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: veneer' \
+	 'Description: thin updates of container images that carry a model' 'Version: $(VERSION)' \
+	 'Libs: -L$${libdir} -lveneer' 'Libs.private: -pthread' 'Requires.private: $(PKGS)' 'Cflags: -I$${includedir}' > $@
+
+# ---- what people type
+## all          the programs and the library (default)
+all: $(BUILD)/veneer $(BUILD)/libveneer.a $(BUILD)/$(SONAME) $(BUILD)/veneer.pc
+## tests        build every unit test
+tests: $(TESTS)
+## fuzzers      build every fuzz target with the replay driver
+fuzzers: $(FUZZERS)
+## check        unit tests, fuzz replay, command-line cases, house rules (scripts/check runs more)
+check: all tests fuzzers
+	BUILD=$(BUILD) ./scripts/run-tests
+## test-MODULE  build and run one module's unit tests and fuzz replay
+test-%: FORCE
+	$(MAKE) BUILD=$(BUILD) $(filter $(BUILD)/tests/$*/%,$(TESTS)) $(filter $(BUILD)/fuzz/$*/%,$(FUZZERS))
+	@set -e; for t in $(filter $(BUILD)/tests/$*/%,$(TESTS)); do echo "# $$t"; $$t; done; \
+	for f in $(filter $(BUILD)/fuzz/$*/%,$(FUZZERS)); do n=$$(basename $$f); n=$${n#fuzz_}; \
+	 echo "# $$f"; if [ -d testdata/fuzz/$$n ]; then find testdata/fuzz/$$n -type f -print0 | xargs -0 $$f; fi; done
+
+MAN1 := $(wildcard man/*.1)
+MAN5 := $(wildcard man/*.5)
+PUBLIC_HEADERS := $(wildcard include/veneer/*.h)
+## install      programs, library, headers, manual pages, completions below DESTDIR
+install: all
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/veneer $(DESTDIR)$(MANDIR)/man1 \
+	 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions \
+	 $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d
+	$(INSTALL) -m 755 $(BUILD)/veneer $(DESTDIR)$(BINDIR)/veneer
+	$(INSTALL) -m 644 $(BUILD)/libveneer.a $(DESTDIR)$(LIBDIR)/libveneer.a
+	$(INSTALL) -m 755 $(BUILD)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libveneer.so
+	$(INSTALL) -m 644 $(BUILD)/veneer.pc $(DESTDIR)$(LIBDIR)/pkgconfig/veneer.pc
+	$(INSTALL) -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/veneer
+	$(if $(MAN1),$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
+	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
+	$(BUILD)/veneer completion bash > $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions/veneer
+	$(BUILD)/veneer completion zsh > $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions/_veneer
+	$(BUILD)/veneer completion fish > $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d/veneer.fish
+## uninstall    take exactly that away again
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/veneer $(DESTDIR)$(LIBDIR)/libveneer.a $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	 $(DESTDIR)$(LIBDIR)/libveneer.so $(DESTDIR)$(LIBDIR)/pkgconfig/veneer.pc \
+	 $(PUBLIC_HEADERS:include/%=$(DESTDIR)$(INCLUDEDIR)/%) $(MAN1:man/%=$(DESTDIR)$(MANDIR)/man1/%) \
+	 $(MAN5:man/%=$(DESTDIR)$(MANDIR)/man5/%) \
+	 $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions/veneer $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions/_veneer \
+	 $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d/veneer.fish
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/veneer
+## dist         a source archive of HEAD
+dist:
+	git archive --prefix=veneer-$(VERSION)/ -o veneer-$(VERSION).tar.gz HEAD
+## clean        remove the build folder
+clean:
+	rm -rf $(BUILD)
+## help         this list
+help:
+	@sed -n 's/^## //p' Makefile
+
+FORCE:
+.PHONY: all tests fuzzers check install uninstall dist clean help FORCE
+-include $(OBJ_LIB:.o=.d) $(OBJ_CMD:.o=.d) $(SRC_TEST:%.c=$(BUILD)/%.d) $(SRC_FUZZ:%.c=$(BUILD)/%.d)

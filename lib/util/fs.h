@@ -1,0 +1,26 @@
+/* Files on the machine that veneer runs on: read whole with a cap, publish by temp + fsync + rename + fsync(dir). */
+#ifndef VN_UTIL_FS_H
+#define VN_UTIL_FS_H
+#include "util/buf.h"
+#include <stdbool.h>
+#include <sys/types.h>
+
+int vn_fs_read(const char *path, struct vn_buf *ret_bytes, struct vn_err *err);   /* VN_ENOTFOUND when absent */
+int vn_fs_mkdirs(const char *path, mode_t mode, struct vn_err *err);
+bool vn_fs_exists(const char *path);
+int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct vn_err *err);  /* all of it */
+int vn_fs_remove_tree(const char *path, struct vn_err *err);
+
+/* A file that appears under its name only when it is whole. Zero-initialise through VN_TMP. */
+struct vn_tmp {
+	int fd;          /* -1 = never opened */
+	char *path;      /* NULL once published or when it never had a name */
+};
+#define VN_TMP { -1, NULL }
+int vn_tmp_open(struct vn_tmp *tmp, const char *dir, struct vn_err *err);
+int vn_tmp_anonymous(struct vn_tmp *tmp, struct vn_err *err);    /* in $TMPDIR, already unlinked */
+int vn_tmp_publish(struct vn_tmp *tmp, const char *path, mode_t mode, struct vn_err *err);
+void vn_tmp_release(struct vn_tmp *tmp);                         /* closes, and unlinks what was not published */
+
+int vn_fs_replace(const char *path, const void *data, size_t len, mode_t mode, struct vn_err *err);
+#endif

@@ -1,0 +1,27 @@
+/* Every size that comes from outside has its cap here. */
+#ifndef VN_UTIL_LIMITS_H
+#define VN_UTIL_LIMITS_H
+
+#define VN_MAX_MANIFEST (4u << 20)        /* distribution-spec: registries take at least 4 MB; field practice */
+#define VN_MAX_CONFIG (8u << 20)          /* image configuration JSON */
+#define VN_MAX_JSON_DEPTH 64              /* nesting of any JSON document */
+#define VN_MAX_LAYERS 1024                /* layers of one image (overlayfs stops far earlier) */
+#define VN_MAX_INDEX_ENTRIES 1024         /* manifests of one index */
+#define VN_MAX_PATH 4096                  /* bytes of a path in a layer, Linux PATH_MAX */
+#define VN_MAX_XATTRS (256u << 10)        /* all extended attributes of one entry, names and values */
+#define VN_MAX_ENTRIES 20000000u          /* entries of one layer */
+#define VN_MAX_BLOB (200ull << 30)        /* one blob; the largest that registries accept */
+#define VN_MAX_RATIO 200                  /* plain : compressed of a layer beyond VN_RATIO_FROM; gzip's own limit is 1,032 */
+#define VN_RATIO_FROM (1ull << 30)        /* plain bytes below which the ratio is not looked at */
+#define VN_MAX_ZSTD_WINDOW_LOG 27         /* 128 MiB, as the zstd command line's default for decoding */
+#define VN_MAX_PACKAGE_DB (96u << 20)     /* dpkg status, apk installed, rpm database: read whole */
+#define VN_MAX_MODEL_MAP (4ull << 30)     /* model files are looked into up to this size */
+#define VN_MAX_TOKEN_BODY (1u << 20)      /* reply of a token server */
+#define VN_MAX_ERROR_BODY (64u << 10)     /* error reply of a registry */
+#define VN_MAX_HEADER (64u << 10)         /* one HTTP header line */
+#define VN_MAX_AUTHFILE (4u << 20)        /* Docker or containers credential file */
+#define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
+#define VN_MAX_TAGS 100000                /* tags listed of one repository */
+#define VN_MAX_POLICY (1u << 20)          /* policy file */
+#define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
+#endif
