@@ -5,7 +5,9 @@
 # CC CFLAGS CPPFLAGS LDFLAGS PREFIX DESTDIR PKG_CONFIG        as usual
 BUILD ?= build
 CONFIG ?= release
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 AR ?= ar
 INSTALL ?= install
 PKG_CONFIG ?= pkg-config
@@ -18,6 +20,10 @@ COMPLETIONDIR ?= $(PREFIX)/share
 
 VERSION := 0.1.0
 SONAME := libveneer.so.0
+
+# V=1 shows the commands
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $1 $@)
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -48,7 +54,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvl
 	-Wformat=2 -Wcast-qual
 EXTRA_CFLAGS ?=
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -fPIC -fvisibility=hidden -pthread
-ALL_CPPFLAGS = -Iinclude -Ilib -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(PKG_CFLAGS)
+ALL_CPPFLAGS = -Iinclude -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(PKG_CFLAGS)
 ALL_LIBS = $(PKG_LIBS) -pthread
 
 # ---- sources
@@ -70,13 +76,14 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 define module_rule
 $(BUILD)/modules/$1.a: $(patsubst %.c,$(BUILD)/%.o,$(filter lib/$1/%,$(SRC_LIB)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(Q)$$(AR) rcs $$@ $$^
 USES_$1 := $(call uses,$1)
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$m)))
@@ -87,7 +94,8 @@ archives_of = $(BUILD)/modules/$(call module_of,$1).a $(foreach m,$(USES_$(call 
 define test_rule
 $(BUILD)/tests/$1: $(BUILD)/lib/$1.o $(call archives_of,$1)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
 endef
 $(foreach t,$(SRC_TEST:lib/%.c=%),$(eval $(call test_rule,$t)))
 
@@ -97,24 +105,28 @@ FUZZ_LINK = $(if $(filter libfuzzer,$(FUZZ)),-fsanitize=fuzzer)
 define fuzz_rule
 $(BUILD)/fuzz/$1: $(BUILD)/lib/$1.o $(FUZZ_MAIN) $(call archives_of,$1)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) $(FUZZ_LINK) -o $$@ $$< $(FUZZ_MAIN) -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) $(FUZZ_LINK) -o $$@ $$< $(FUZZ_MAIN) -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
 endef
 $(foreach t,$(filter-out %/fuzz_main,$(SRC_FUZZ:lib/%.c=%)),$(eval $(call fuzz_rule,$t)))
 
 $(BUILD)/libveneer.a: $(OBJ_LIB)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/$(SONAME): $(OBJ_LIB)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--as-needed -Wl,-z,defs -o $@ $^ $(ALL_LIBS)
-	ln -sf $(SONAME) $(BUILD)/libveneer.so
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--as-needed -Wl,-z,defs -o $@ $^ $(ALL_LIBS)
+	$(Q)ln -sf $(SONAME) $(BUILD)/libveneer.so
 
 $(BUILD)/veneer: $(OBJ_CMD) $(BUILD)/libveneer.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/veneer.pc: Makefile
 	@mkdir -p $(@D)
-	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: veneer' \
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: veneer' \
 	 'Description: thin updates of container images that carry a model' 'Version: $(VERSION)' \
 	 'Libs: -L$${libdir} -lveneer' 'Libs.private: -pthread' 'Requires.private: $(PKGS)' 'Cflags: -I$${includedir}' > $@
 

@@ -19,7 +19,7 @@ bool vn_parse_u64(const char *text, uint64_t *ret);
 /* "1500", "64k", "10M", "2G", "1.5GB" (SI, as sizes are printed; KiB, MiB, GiB are binary). */
 bool vn_parse_size(const char *text, uint64_t *ret);
 /* "0 B", "501 B", "31.1 kB", "393.2 MB", "1.02 GB": SI. The text form of every size that people read. Returns `out`. */
-#define VN_SIZE_TEXT 24
+#define VN_SIZE_TEXT 32
 const char *vn_size_text(uint64_t bytes, char out[VN_SIZE_TEXT]);
 /* "38,250". */
 #define VN_COUNT_TEXT 32
@@ -46,7 +46,7 @@ size_t vn_put_varint(uint8_t out[10], uint64_t v);
 size_t vn_get_varint(const uint8_t *p, size_t len, uint64_t *ret);
 
 /* RFC 3339 in UTC ("2026-11-20T02:14:00Z"), whole seconds; parse accepts fractions and offsets. */
-#define VN_TIME_TEXT 32
+#define VN_TIME_TEXT 48
 const char *vn_time_text(int64_t seconds, char out[VN_TIME_TEXT]);
 bool vn_parse_time(const char *text, int64_t *ret_seconds);
 #endif
