@@ -5,6 +5,9 @@
 #define VN_MAX_MANIFEST (4u << 20)        /* distribution-spec: registries take at least 4 MB; field practice */
 #define VN_MAX_CONFIG (8u << 20)          /* image configuration JSON */
 #define VN_MAX_JSON_DEPTH 64              /* nesting of any JSON document */
+#define VN_MAX_JSON_CONTAINERS (1u << 18) /* objects and arrays of one document: about 350 bytes of memory each */
+#define VN_MAX_JSON_VALUES (1u << 21)     /* members and elements of one document */
+#define VN_MAX_JSON_SIZE (1ll << 53)      /* largest whole number that every JSON reader keeps exact (RFC 8259, section 6) */
 #define VN_MAX_LAYERS 1024                /* layers of one image (overlayfs stops far earlier) */
 #define VN_MAX_INDEX_ENTRIES 1024         /* manifests of one index */
 #define VN_MAX_PATH 4096                  /* bytes of a path in a layer, Linux PATH_MAX */

@@ -1,6 +1,7 @@
 /* Checked arithmetic, number parsing and fixed-width little-endian integers. */
 #ifndef VN_UTIL_NUM_H
 #define VN_UTIL_NUM_H
+#include "veneer/text.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,15 +17,6 @@ static inline bool vn_mul_size(size_t a, size_t b, size_t *ret)
 
 /* Decimal digits only, the whole text; false when not so or too large. */
 bool vn_parse_u64(const char *text, uint64_t *ret);
-/* "1500", "64k", "10M", "2G", "1.5GB" (SI, as sizes are printed; KiB, MiB, GiB are binary). */
-bool vn_parse_size(const char *text, uint64_t *ret);
-/* "0 B", "501 B", "31.1 kB", "393.2 MB", "1.02 GB": SI. The text form of every size that people read. Returns `out`. */
-#define VN_SIZE_TEXT 32
-const char *vn_size_text(uint64_t bytes, char out[VN_SIZE_TEXT]);
-/* "38,250". */
-#define VN_COUNT_TEXT 32
-const char *vn_count_text(uint64_t n, char out[VN_COUNT_TEXT]);
-
 static inline void vn_put_u32(uint8_t *p, uint32_t v)
 {
 	p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8), p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 24);

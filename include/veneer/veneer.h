@@ -1,0 +1,11 @@
+/* libveneer: everything. */
+#ifndef VENEER_VENEER_H
+#define VENEER_VENEER_H
+#include "veneer/context.h"
+#include "veneer/diff.h"
+#include "veneer/error.h"
+#include "veneer/event.h"
+#include "veneer/image.h"
+#include "veneer/rebase.h"
+#include "veneer/text.h"
+#endif
