@@ -22,6 +22,11 @@
 #define VN_MAX_TOKEN_BODY (1u << 20)      /* reply of a token server */
 #define VN_MAX_ERROR_BODY (64u << 10)     /* error reply of a registry */
 #define VN_MAX_HEADER (64u << 10)         /* one HTTP header line */
+#define VN_MAX_HEADERS (256u << 10)       /* all header lines of one HTTP response */
+#define VN_MAX_URL (32u << 10)            /* one URL; signed storage URLs run to a few KB */
+#define VN_MAX_REDIRECTS 8                /* hops of one request */
+#define VN_MAX_RETRY_AFTER 300            /* seconds that a server may ask to be waited for */
+#define VN_MAX_TLS_FILE (8u << 20)        /* CA bundle */
 #define VN_MAX_AUTHFILE (4u << 20)        /* Docker or containers credential file */
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
