@@ -36,7 +36,7 @@ int vn_image_layer_tar(const struct vn_image *image, size_t i, uint64_t max_plai
 /* "layer 3 of 6 of NAME", for messages. */
 const char *vn_image_layer_name(const struct vn_image *image, size_t i, char out[512]);
 
-/* Copy blobs of `from` that `to` does not have: has → mount → put. *ret_moved counts bytes that crossed. */
+/* Copy a blob of `from` that `to` does not have: has → mount → put. *ret_moved (may be NULL) is what crossed: its size or 0. */
 int vn_copy_blob(struct vn_source *from, const struct vn_desc *desc, struct vn_cache *cache, struct vn_sink *to,
 		 const char *what, uint64_t *ret_moved, struct vn_err *err);
 
@@ -45,7 +45,7 @@ struct vn_copy_result {
 	uint64_t bytes;                  /* that moved */
 	size_t blobs, images;
 };
-/* Whole image or index (`want` NULL: everything it names), exact bytes; converts nothing. */
+/* Whole image or index (`want` NULL: everything it names), exact bytes; converts nothing; commits. */
 int vn_image_copy(struct vn_source *from, const struct vn_platform *want, struct vn_cache *cache, struct vn_sink *to,
 		  struct vn_copy_result *ret, struct vn_err *err);
 #endif

@@ -23,7 +23,8 @@ struct vn_sink_ops {
 	int (*put_manifest)(struct vn_sink *k, const struct vn_desc *desc, const void *bytes, size_t len, bool tagged,
 			    struct vn_err *err);
 	int (*commit)(struct vn_sink *k, struct vn_err *err);
-	void (*close)(struct vn_sink *k);    /* without commit: whatever was begun is undone */
+	/* Frees the object and everything in it, .ref too; without commit, whatever was begun is undone. */
+	void (*close)(struct vn_sink *k);
 	/* A second source over the same place, to read back what was written. */
 	int (*reopen)(struct vn_sink *k, struct vn_source **ret, struct vn_err *err);
 	enum vn_family only;                 /* VN_FAMILY_NONE: takes both */

@@ -16,7 +16,7 @@ struct vn_source_ops {
 	int (*blob)(struct vn_source *s, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err);
 	/* Tags beside this one, for suggestions and listings; NULL where there are none. Texts are appended, each NUL-ended. */
 	int (*tags)(struct vn_source *s, struct vn_buf *ret_tags, size_t *ret_count, struct vn_err *err);
-	void (*close)(struct vn_source *s);
+	void (*close)(struct vn_source *s);  /* frees the object and everything in it, .ref too */
 	bool remote;                         /* worth caching: bytes cross a network or a daemon */
 };
 struct vn_source {

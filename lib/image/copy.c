@@ -1,0 +1,160 @@
+#include "image/image.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_INDEX_NESTING 4
+
+struct blob_body {
+	struct vn_source *from;
+	const struct vn_desc *desc;
+	struct vn_cache *cache;
+	const struct vn_events *events;
+	const char *what;
+};
+
+static int blob_open(const struct vn_body *body, struct vn_in **ret, struct vn_err *err)
+{
+	const struct blob_body *b = body->user;
+	struct vn_in *in = NULL;
+	int rc = vn_source_blob(b->from, b->desc, b->cache, b->what, &in, err);
+	/* bytes from afar are metered where they arrive */
+	if (rc == 0 && !b->from->ops->remote && b->events)
+		rc = vn_in_meter(in, b->what, b->desc->size > 0 ? (uint64_t)b->desc->size : 0, b->events, &in, err);
+	if (rc < 0)
+		return rc;
+	*ret = in;
+	return 0;
+}
+
+int vn_copy_blob(struct vn_source *from, const struct vn_desc *desc, struct vn_cache *cache, struct vn_sink *to,
+		 const char *what, uint64_t *ret_moved, struct vn_err *err)
+{
+	bool there = false;
+	struct blob_body b = { from, desc, cache, to->events, what };
+	struct vn_body body = { blob_open, &b };
+	int rc = to->ops->has_blob(to, desc, &there, err);
+	if (rc == 0 && !there && to->ops->mount_blob && from->ref.transport == VN_REF_REGISTRY)
+		rc = to->ops->mount_blob(to, desc, &from->ref, &there, err);
+	if (rc == 0 && !there)
+		rc = to->ops->put_blob(to, desc, &body, err);
+	if (rc == 0 && ret_moved)
+		*ret_moved = there || desc->size < 0 ? 0 : (uint64_t)desc->size;
+	return rc;
+}
+
+struct copying {
+	struct vn_source *from;
+	struct vn_cache *cache;
+	struct vn_sink *to;
+	struct vn_copy_result result;
+};
+
+static int copy_one(struct copying *c, const struct vn_desc *desc, const char *what, struct vn_err *err)
+{
+	uint64_t moved = 0;
+	int rc = vn_copy_blob(c->from, desc, c->cache, c->to, what, &moved, err);
+	c->result.bytes += moved;
+	c->result.blobs += moved > 0;
+	return rc;
+}
+
+static int copy_blobs(struct copying *c, const struct vn_manifest *m, struct vn_err *err)
+{
+	char what[600];
+	const char *name = c->from->ref.text;
+	for (size_t i = 0; i < m->nlayers; i++) {
+		if (vn_mediatype(m->layers[i].media_type)->kind == VN_KIND_FOREIGN_LAYER)
+			continue;
+		snprintf(what, sizeof(what), "layer %zu of %zu of %.440s", i + 1, m->nlayers, name);
+		int rc = copy_one(c, &m->layers[i], what, err);
+		if (rc < 0)
+			return rc;
+	}
+	snprintf(what, sizeof(what), "configuration of %.440s", name);
+	return copy_one(c, &m->config, what, err);
+}
+
+static int check_family(const struct copying *c, enum vn_family family, const char *type, struct vn_err *err)
+{
+	enum vn_family only = c->to->ops->only;
+	if (only == VN_FAMILY_NONE || family == only)
+		return 0;
+	return vn_fail(err, VN_EFORMAT, "%s takes %s images only, and %s is %s", c->to->ref.text,
+		       only == VN_FAMILY_OCI ? "OCI" : "Docker", c->from->ref.text, type);
+}
+
+static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_err *err);
+
+static int copy_children(struct copying *c, const struct vn_buf *bytes, int depth, struct vn_err *err)
+{
+	VN_AUTO(vn_index) x = { 0 };
+	int rc = vn_index_parse(vn_buf_text(bytes), bytes->len, &x, err);
+	if (rc < 0)
+		return vn_wrap(err, "%s", c->from->ref.text);
+	for (size_t i = 0; rc == 0 && i < x.nmanifests; i++) {
+		enum vn_kind kind = vn_mediatype(x.manifests[i].media_type)->kind;
+		if (kind != VN_KIND_MANIFEST && kind != VN_KIND_INDEX) {
+			vn_fail(err, VN_EFORMAT, "%s: entry %zu of the index has the media type %.200s, which cannot be copied",
+				c->from->ref.text, i + 1, x.manifests[i].media_type);
+			return vn_hint(err, "copy one image with --platform");
+		}
+		rc = copy_tree(c, &x.manifests[i], false, depth + 1, err);
+	}
+	return rc;
+}
+
+static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_err *err)
+{
+	enum vn_kind kind;
+	const char *type;
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) desc = { 0 };
+	VN_AUTO(vn_manifest) m = { 0 };
+	if (depth > MAX_INDEX_NESTING)
+		return vn_fail(err, VN_ELIMIT, "%s: indexes are nested more than %d deep", c->from->ref.text, MAX_INDEX_NESTING);
+	int rc = vn_source_manifest(c->from, child, &bytes, &desc, err);
+	if (rc < 0)
+		return rc;
+	rc = vn_manifest_kind(vn_buf_text(&bytes), bytes.len, desc.media_type, &kind, &type, err);
+	if (rc < 0)
+		return vn_wrap(err, "%s", c->from->ref.text);
+	rc = check_family(c, vn_mediatype(type)->family, type, err);
+	if (rc < 0)
+		return rc;
+	if (kind == VN_KIND_INDEX) {
+		rc = copy_children(c, &bytes, depth, err);
+	} else {
+		rc = vn_manifest_parse(vn_buf_text(&bytes), bytes.len, &m, err);
+		if (rc < 0)
+			return vn_wrap(err, "manifest of %s", c->from->ref.text);
+		rc = copy_blobs(c, &m, err);
+		c->result.images++;
+	}
+	if (rc == 0)
+		rc = c->to->ops->put_manifest(c->to, &desc, vn_buf_text(&bytes), bytes.len, tagged, err);
+	if (rc < 0 || !tagged)
+		return rc;
+	c->result.root = desc;
+	desc = (struct vn_desc){ 0 };
+	return 0;
+}
+
+int vn_image_copy(struct vn_source *from, const struct vn_platform *want, struct vn_cache *cache, struct vn_sink *to,
+		  struct vn_copy_result *ret, struct vn_err *err)
+{
+	struct copying c = { .from = from, .cache = cache, .to = to };
+	VN_AUTO(vn_image) image = { 0 };
+	int rc = want ? vn_image_open(from, want, cache, &image, err) : 0;
+	if (rc == 0)
+		rc = copy_tree(&c, want && image.from_index ? &image.desc : NULL, true, 0, err);
+	if (rc == 0)
+		rc = to->ops->commit(to, err);
+	if (rc < 0) {
+		vn_desc_release(&c.result.root);
+		return rc;
+	}
+	*ret = c.result;
+	return 0;
+}
