@@ -27,6 +27,10 @@ ssize_t vn_in_next(struct vn_in *in, const void **ret_block, struct vn_err *err)
 ssize_t vn_in_read(struct vn_in *in, void *out, size_t len, struct vn_err *err);          /* up to len; 0 at the end */
 int vn_in_read_full(struct vn_in *in, void *out, size_t len, struct vn_err *err);         /* VN_EFORMAT when it ends early */
 int vn_in_read_all(struct vn_in *in, struct vn_buf *ret_bytes, struct vn_err *err);       /* up to the buffer's max */
+int vn_in_drain(struct vn_in *in, struct vn_err *err);                                    /* read to the end, for its checks */
+/* For a consumer that found the bytes malformed and has set err: reads on to the end, and when the reason turns up below (a
+ * wrong digest, a broken compressed stream) err becomes that. Returns -err->code. */
+int vn_in_settle(struct vn_in *in, struct vn_err *err);
 void vn_in_close(struct vn_in *in);                                                       /* NULL is fine */
 static inline void vn_in_close_p(struct vn_in **in) { vn_in_close(*in); }
 #define VN_AUTO_IN VN_CLEANUP(vn_in_close_p) struct vn_in
