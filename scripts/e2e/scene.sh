@@ -21,13 +21,14 @@ started=$SECONDS
 step() { printf 'scene %4ds  %s\n' $((SECONDS - started)) "$*" >&2; }
 
 "$tree_dir/scripts/install-packages" e2e
-rm -rf "$list" "$world_dir/registry" "$world_dir/oci" "$world_dir/tree" "$world_dir/answers"
+rm -rf "$list" "$world_dir/device" "$world_dir/registry" "$world_dir/oci" "$world_dir/tree" "$world_dir/answers"
 mkdir -p "$world_dir/oci" "$world_dir/tree" "$world_dir/answers"
 world_open
 
 step "package sources of this machine"
 ctx=$run_dir/ctx
 mkdir -p "$ctx/apt/sources.list.d" "$ctx/apt/apt.conf.d"
+# shellcheck disable=SC2016
 apt-get indextargets --format '$(ORIGIN)|deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
     sed -n 's/^Debian|//p' | sort -u >"$ctx/apt/sources.list.d/debian.list"
 [ -s "$ctx/apt/sources.list.d/debian.list" ] || die "apt has no Debian package lists; run apt-get update"
@@ -36,6 +37,7 @@ apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy
 
 if [ ! -e "$world_dir/base.tar" ]; then
     step "base rootfs (mmdebstrap)"
+    # shellcheck disable=SC2016
     mmdebstrap --quiet --variant=minbase --aptopt="$ctx/apt/apt.conf.d/99mirror" \
         --customize-hook='rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*' \
         bookworm "$run_dir/base.tar" "$ctx/apt/sources.list.d/debian.list"
@@ -116,7 +118,7 @@ on ci run --rm --network=none -v "$run_dir/model:/out" -v "$here/scene/train.py:
 mkdir -p "$run_dir/scene3"
 cp "$run_dir/model/model-3.pkl" "$run_dir/scene3/model.pkl"
 printf 'FROM tempanomaly:2\nCOPY model.pkl /var/azureml-app/azureml-models/model.pkl\n' >"$run_dir/Dockerfile.3"
-on ci build --quiet --no-cache -f "$run_dir/Dockerfile.3" -t tempanomaly:3 "$run_dir/scene3" >/dev/null
+on ci build --quiet --no-cache -f "$run_dir/Dockerfile.3" -t tempanomaly:3 "$run_dir/scene3" >/dev/null 2>&1
 publish tempanomaly:3
 answers tempanomaly:3
 
@@ -141,18 +143,32 @@ publish tempanomaly:dep-version
 
 tiny=$run_dir/tiny
 mkdir -p "$tiny" "$run_dir/busybox"
-(cd "$run_dir/busybox" && chmod 777 . && apt-get -qq download busybox-static && dpkg-deb -x busybox-static_*.deb .)
+(cd "$run_dir/busybox" && apt-get -qq -o APT::Sandbox::User=root download busybox-static && dpkg-deb -x busybox-static_*.deb .)
 cp "$(find "$run_dir/busybox" -name busybox -type f -path '*bin*' | head -n1)" "$tiny/busybox"
 build e2e-tiny Dockerfile.tiny "$tiny"
+
+# caps VERSION TAR: a COPY would lose the capabilities, an ADD of an archive keeps them.
+caps() {
+    local dir=$run_dir/caps$1 name with=(capable capable-lost)
+    [ "$1" = 1 ] || with=(capable capable-gained)
+    mkdir -p "$dir"
+    for name in capable capable-gained capable-lost; do
+        printf '#!/bin/sh\n' >"$dir/$name"
+        chmod 755 "$dir/$name"
+    done
+    for name in "${with[@]}"; do
+        setcap cap_net_raw,cap_net_bind_service+ep "$dir/$name"
+    done
+    tar -C "$dir" --xattrs --xattrs-include=security.capability --format=pax --owner=0 --group=0 \
+        -cf "$2" capable capable-gained capable-lost
+}
 
 for version in 1 2; do
     dir=$run_dir/small$version
     mkdir -p "$dir"
     cp "$run_dir/model/model-$version.pkl" "$dir/model.pkl"
     cp "$here/scene/iot_score.py" "$dir/"
-    cp "$tiny/busybox" "$dir/capable"
-    cp "$tiny/busybox" "$dir/capable-plain"
-    setcap cap_net_raw,cap_net_bind_service+ep "$dir/capable"
+    caps $version "$dir/caps.tar"
     build kinds:$version Dockerfile.kinds$version "$dir" --build-arg BASE=e2e-tiny
     publish kinds:$version
 done
@@ -180,4 +196,5 @@ done
     cat "$run_dir/manifest"
 } >"$list.new"
 mv "$list.new" "$list"
+on ci image prune -f >/dev/null
 step "done"

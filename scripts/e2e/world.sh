@@ -42,7 +42,7 @@ world_open() {
 }
 
 world_close() {
-    local status=$? pidfile
+    local status=${1:-$?} pidfile
     trap - EXIT
     [ -n "$run_dir" ] || return "$status"
     for pidfile in "$run_dir"/*/pid; do
