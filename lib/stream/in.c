@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define READ_SIZE (256u << 10)       /* measured: larger reads gain nothing and leave the second-level cache */
+#define READ_SIZE (256u << 10)       /* measured: larger reads gain nothing */
 #define MEMORY_BLOCK (1u << 30)      /* most that one block holds, so that its length fits every consumer */
 
 ssize_t vn_in_next(struct vn_in *in, const void **ret_block, struct vn_err *err)
