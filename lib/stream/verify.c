@@ -11,6 +11,7 @@ struct verify {
 	int64_t size;
 	uint64_t done;
 	bool ended;
+	struct vn_err failed;        /* said again when somebody reads on */
 	char *what;
 };
 
@@ -32,11 +33,8 @@ static int verify_end(struct verify *v, struct vn_err *err)
 	return 0;
 }
 
-static ssize_t verify_next(struct vn_in *in, const void **ret_block, struct vn_err *err)
+static ssize_t verify_block(struct verify *v, const void **ret_block, struct vn_err *err)
 {
-	struct verify *v = (struct verify *)in;
-	if (v->ended)
-		return 0;
 	const void *block;
 	ssize_t n = vn_in_next(v->inner, &block, err);
 	if (n < 0)
@@ -52,6 +50,21 @@ static ssize_t verify_next(struct vn_in *in, const void **ret_block, struct vn_e
 			return rc;
 	}
 	*ret_block = block;
+	return n;
+}
+
+static ssize_t verify_next(struct vn_in *in, const void **ret_block, struct vn_err *err)
+{
+	struct verify *v = (struct verify *)in;
+	if (v->failed.code) {
+		*err = v->failed;
+		return -(int)err->code;
+	}
+	if (v->ended)
+		return 0;
+	ssize_t n = verify_block(v, ret_block, err);
+	if (n < 0)
+		v->failed = *err;
 	return n;
 }
 
