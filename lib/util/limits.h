@@ -18,7 +18,12 @@
 #define VN_RATIO_FROM (1ull << 30)        /* plain bytes below which the ratio is not looked at */
 #define VN_MAX_ZSTD_WINDOW_LOG 27         /* 128 MiB, as the zstd command line's default for decoding */
 #define VN_MAX_PACKAGE_DB (96u << 20)     /* dpkg status, apk installed, rpm database: read whole */
+#define VN_MAX_FACTS (64u << 20)          /* packages and model facts of one layer */
 #define VN_MAX_MODEL_MAP (4ull << 30)     /* model files are looked into up to this size */
+#define VN_MAX_MODEL_STEPS (4u << 20)     /* tensors, opcodes, members looked at in one model file */
+#define VN_MAX_MODEL_DEPTH 32             /* nested graphs, arrays of arrays */
+#define VN_MAX_MODEL_HEADER (16u << 20)   /* JSON header of a safetensors file; larger ones are not read */
+#define VN_MAX_PICKLE_MEMO 65536          /* memo entries that a walk over a pickle remembers */
 #define VN_MAX_TOKEN_BODY (1u << 20)      /* reply of a token server */
 #define VN_MAX_ERROR_BODY (64u << 10)     /* error reply of a registry */
 #define VN_MAX_HEADER (64u << 10)         /* one HTTP header line */
