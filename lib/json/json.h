@@ -41,10 +41,12 @@ int vn_jv_text(const struct vn_jv *v, const char **ret, struct vn_err *err);    
 int vn_jv_need_size(const struct vn_jv *obj, const char *key, int64_t *ret, struct vn_err *err);   /* 0 … 2^53 */
 int vn_jv_opt_int(const struct vn_jv *obj, const char *key, int64_t *ret, struct vn_err *err);
 int vn_jv_opt_bool(const struct vn_jv *obj, const char *key, bool *ret, struct vn_err *err);
+int vn_jv_int(const struct vn_jv *v, int64_t *ret, struct vn_err *err);            /* the value itself */
 /* Walk an object in document order: `iter` starts as NULL; false at the end. */
 bool vn_jv_each(const struct vn_jv *obj, void **iter, const char **ret_key, struct vn_jv *ret_value);
 
-/* Building. A failed allocation yields NULL and the _set_ functions accept NULL, so a caller checks once, at vn_json_text. */
+/* Building. A failed allocation yields NULL; _set_ and _add_ accept NULL and spoil the container, and a spoilt value cannot be
+ * copied or written: a caller may check each call or once, at vn_json_text. */
 vn_json *vn_json_object(void);
 vn_json *vn_json_array(void);
 vn_json *vn_json_string(const char *text);      /* bytes that are not UTF-8 become U+FFFD; NULL gives JSON null */
