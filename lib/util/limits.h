@@ -37,4 +37,6 @@
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
 #define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
+#define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
+#define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
 #endif

@@ -1,0 +1,304 @@
+#include "layer/merge.h"
+#include "util/cleanup.h"
+#include "util/path.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct stacked {
+	struct vn_cursor *cursor;
+	struct vn_entry head;
+	bool live;                   /* head holds the next record */
+	bool used;                   /* head was handed out: move on before the next look */
+	struct vn_buf hidden;        /* lower layers show nothing below this path while the walk is there */
+	bool hides;
+};
+
+struct group {
+	uint64_t id;                 /* group << 16 | layer; 0 = empty slot */
+	char *first;
+};
+
+struct vn_merge {
+	const struct vn_layer_index *const *layers;
+	struct stacked *stack;
+	size_t n;
+	bool partial;
+	struct group *groups;        /* open addressing, a power of two */
+	size_t ngroups, groups_cap;
+	struct vn_buf chain;         /* the last directory handed out; all above it have been, too */
+	struct vn_buf implied;
+	struct vn_merged held;       /* waits until its implied parents are out */
+	bool holding;
+};
+
+int vn_merge_open(const struct vn_layer_index *const *layers, size_t n, bool partial, struct vn_merge **ret, struct vn_err *err)
+{
+	struct vn_merge *m = calloc(1, sizeof(*m));
+	if (!m)
+		return vn_nomem(err);
+	m->layers = layers;
+	m->n = n;
+	m->partial = partial;
+	m->chain.max = m->implied.max = SIZE_MAX / 2;
+	m->stack = calloc(n ? n : 1, sizeof(*m->stack));
+	int r = m->stack ? 0 : vn_nomem(err);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		m->stack[i].hidden.max = SIZE_MAX / 2;
+		m->stack[i].used = true;
+		r = vn_cursor_open(layers[i], &m->stack[i].cursor, err);
+	}
+	if (r < 0) {
+		vn_merge_close(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+void vn_merge_close(struct vn_merge *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; m->stack && i < m->n; i++) {
+		vn_cursor_close(m->stack[i].cursor);
+		vn_buf_release(&m->stack[i].hidden);
+	}
+	for (size_t i = 0; i < m->groups_cap; i++)
+		free(m->groups[i].first);
+	free(m->groups);
+	free(m->stack);
+	vn_buf_release(&m->chain);
+	vn_buf_release(&m->implied);
+	free(m);
+}
+
+static int advance(struct vn_merge *m, struct vn_err *err)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct stacked *s = &m->stack[i];
+		if (!s->used)
+			continue;
+		int r = vn_cursor_next(s->cursor, &s->head, err);
+		if (r < 0)
+			return r;
+		s->live = r > 0;
+		s->used = false;
+	}
+	return 0;
+}
+
+static const char *smallest(const struct vn_merge *m)
+{
+	const char *path = NULL;
+	for (size_t i = 0; i < m->n; i++)
+		if (m->stack[i].live && (!path || vn_path_cmp(m->stack[i].head.path, path) < 0))
+			path = m->stack[i].head.path;
+	return path;
+}
+
+static int hide(struct stacked *s, const char *path, struct vn_err *err)
+{
+	if (s->hides && vn_path_below(path, vn_buf_text(&s->hidden)))
+		return 0;
+	vn_buf_clear(&s->hidden);
+	s->hides = true;
+	return vn_buf_adds(&s->hidden, path, err);
+}
+
+/* Some layer above `layer` puts something below `path` without describing `path` itself. */
+static bool implied_above(const struct vn_merge *m, size_t layer, const char *path)
+{
+	for (size_t i = layer + 1; i < m->n; i++) {
+		const struct stacked *s = &m->stack[i];
+		if (s->live && !s->used && s->head.kind != VN_KIND_WHITEOUT && strcmp(s->head.path, path) &&
+		    vn_path_below(s->head.path, path))
+			return true;
+	}
+	return false;
+}
+
+/* What the stack shows at `path`; false in *ret_any when nothing. All heads at `path` are used up. */
+static int settle(struct vn_merge *m, const char *path, struct vn_merged *ret, bool *ret_any, struct vn_err *err)
+{
+	bool covered = false, any = false, opaque = false;
+	size_t opaque_layer = 0;
+	int r = 0;
+	for (size_t i = m->n; r == 0 && i-- > 0;) {
+		struct stacked *s = &m->stack[i];
+		bool hides = s->hides && vn_path_below(path, vn_buf_text(&s->hidden)) && strcmp(path, vn_buf_text(&s->hidden));
+		if (s->hides && !hides)
+			s->hides = false;
+		if (s->live && !strcmp(s->head.path, path)) {
+			s->used = true;
+			if (!covered) {
+				const struct vn_entry *e = &s->head;
+				if (e->kind == VN_KIND_OPAQUE) {
+					opaque = true;
+					opaque_layer = i;
+				} else if (!any && (e->kind != VN_KIND_WHITEOUT || m->partial)) {
+					*ret = (struct vn_merged){ .e = *e, .layer = i, .first = e->path };
+					any = true;
+				}
+				if (e->kind != 'd' || e->flags & VN_ENTRY_HIDES) {
+					r = hide(s, path, err);
+					covered = e->kind != VN_KIND_OPAQUE;
+				}
+			}
+		}
+		covered |= hides;
+	}
+	if (r == 0 && opaque && !any) {
+		*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755, .flags = VN_ENTRY_IMPLIED },
+					   .layer = opaque_layer, .first = path };
+		any = true;
+	}
+	if (opaque && any)
+		ret->e.flags |= VN_ENTRY_HIDES;
+	*ret_any = any;
+	return r;
+}
+
+static struct group *find_group(struct vn_merge *m, uint64_t id)
+{
+	size_t mask = m->groups_cap - 1, at = (size_t)(id * 0x9e3779b97f4a7c15u >> 20) & mask;
+	while (m->groups[at].id && m->groups[at].id != id)
+		at = (at + 1) & mask;
+	return &m->groups[at];
+}
+
+static int grow_groups(struct vn_merge *m, struct vn_err *err)
+{
+	struct group *old = m->groups;
+	size_t cap = m->groups_cap;
+	if (m->ngroups * 2 < cap)
+		return 0;
+	struct group *larger = calloc(cap ? cap * 2 : 256, sizeof(*larger));
+	if (!larger)
+		return vn_nomem(err);
+	m->groups = larger;
+	m->groups_cap = cap ? cap * 2 : 256;
+	for (size_t i = 0; i < cap; i++)
+		if (old[i].id)
+			*find_group(m, old[i].id) = old[i];
+	free(old);
+	return 0;
+}
+
+/* The first path of the hard link's group that the walk has shown. */
+static int name_group(struct vn_merge *m, struct vn_merged *e, struct vn_err *err)
+{
+	int r = grow_groups(m, err);
+	if (r < 0)
+		return r;
+	uint64_t id = e->e.group << 16 | e->layer;
+	struct group *g = find_group(m, id);
+	if (!g->id) {
+		r = vn_strdup(e->e.path, &g->first, err);
+		if (r < 0)
+			return r;
+		g->id = id;
+		m->ngroups++;
+	}
+	e->first = g->first;
+	return 0;
+}
+
+/* A hard link whose file is in a lower layer: what that part of the stack shows there. */
+static int follow_lower(struct vn_merge *m, struct vn_merged *e, struct vn_err *err)
+{
+	VN_AUTO_MERGE *below = NULL;
+	struct vn_merged at;
+	int r = vn_merge_open(m->layers, e->layer, false, &below, err), order = -1;
+	while (r == 0 && order < 0 && (r = vn_merge_next(below, &at, err)) > 0) {
+		order = vn_path_cmp(at.e.path, e->e.link);
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	if (order || at.e.kind != '-')
+		return vn_fail(err, VN_EUNSAFE, "%s: the hard link \"%s\" points to \"%s\", which is no file in the image",
+			       m->layers[e->layer]->name, e->e.path, e->e.link);
+	e->e.kind = at.e.kind;
+	e->e.size = at.e.size;
+	memcpy(e->e.print, at.e.print, sizeof(at.e.print));
+	memcpy(e->e.bare, at.e.bare, sizeof(at.e.bare));
+	e->e.flags |= at.e.flags & VN_ENTRY_STAMPED;
+	return 0;
+}
+
+/* The next entry without regard to parents that nobody describes. */
+static int next_described(struct vn_merge *m, struct vn_merged *ret, struct vn_err *err)
+{
+	for (;;) {
+		bool any;
+		int r = advance(m, err);
+		const char *path = r == 0 ? smallest(m) : NULL;
+		if (r < 0 || !path)
+			return r;
+		r = settle(m, path, ret, &any, err);
+		if (r < 0)
+			return r;
+		if (!any)
+			continue;
+		if (ret->e.kind != 'd' && ret->e.kind != VN_KIND_WHITEOUT && implied_above(m, ret->layer, path)) {
+			bool link = ret->e.kind == 'l';
+			*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755,
+							  .flags = VN_ENTRY_IMPLIED | VN_ENTRY_HIDES },
+						   .layer = ret->layer, .first = path, .over_link = link };
+			return 1;
+		}
+		if (ret->e.kind == VN_KIND_LOWER && !m->partial)
+			r = follow_lower(m, ret, err);
+		if (r == 0 && ret->e.group)
+			r = name_group(m, ret, err);
+		return r < 0 ? r : 1;
+	}
+}
+
+/* The length of `path` up to the first parent that has not been handed out; 0 when all have. */
+static size_t missing_parent(const struct vn_merge *m, const char *path)
+{
+	const char *chain = vn_buf_text(&m->chain), *slash = strrchr(path, '/');
+	size_t parent = slash ? (size_t)(slash - path) : 0, at = 0;
+	while (at < parent) {
+		size_t end = at + strcspn(path + at, "/");
+		if (strncmp(chain, path, end) || (chain[end] && chain[end] != '/') || m->chain.len < end)
+			return end;
+		at = end + 1;
+	}
+	return 0;
+}
+
+static int keep_chain(struct vn_merge *m, const char *path, struct vn_err *err)
+{
+	vn_buf_clear(&m->chain);
+	return vn_buf_adds(&m->chain, path, err);
+}
+
+int vn_merge_next(struct vn_merge *m, struct vn_merged *ret, struct vn_err *err)
+{
+	int r = 1;
+	if (!m->holding)
+		r = next_described(m, &m->held, err);
+	if (r <= 0)
+		return r;
+	size_t missing = m->held.e.kind == VN_KIND_WHITEOUT ? 0 : missing_parent(m, m->held.e.path);
+	m->holding = missing > 0;
+	if (missing) {
+		vn_buf_clear(&m->implied);
+		r = vn_buf_add(&m->implied, m->held.e.path, missing, err);
+		if (r == 0)
+			r = keep_chain(m, vn_buf_text(&m->implied), err);
+		const char *path = vn_buf_text(&m->implied);
+		*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755, .flags = VN_ENTRY_IMPLIED },
+					   .layer = m->held.layer, .first = path };
+		return r < 0 ? r : 1;
+	}
+	*ret = m->held;
+	if (ret->e.kind == 'd') {
+		r = keep_chain(m, ret->e.path, err);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
