@@ -12,4 +12,5 @@ int vn_tar_write_entry(struct vn_tar_writer *w, const struct vn_tar_entry *entry
 int vn_tar_write_data(struct vn_tar_writer *w, const void *data, size_t len, struct vn_err *err);
 int vn_tar_writer_finish(struct vn_tar_writer *w, struct vn_err *err);                            /* two zero blocks */
 void vn_tar_writer_close(struct vn_tar_writer *w);
+static inline void vn_tar_writer_close_p(struct vn_tar_writer **w) { vn_tar_writer_close(*w); }
 #endif
