@@ -91,7 +91,6 @@ const char *vn_npy_element(struct vn_bytes b);
 /* What a walk over pickle opcodes finds; nothing is ever executed. */
 struct vn_pickle_facts {
 	char module[96], name[64];   /* first class that is not plumbing; "" = none */
-	char version[24];            /* _sklearn_version */
 	struct vn_tally elements;    /* numpy arrays and torch storages */
 	bool joblib, torch;          /* NumpyArrayWrapper seen; torch storages or tensors seen */
 	bool whole;                  /* the walk came to a STOP */

@@ -23,6 +23,8 @@ struct walk {
 	struct value last, before;   /* the two newest values */
 	struct value dtype, storage; /* the newest of their kind */
 	uint64_t newest_int;
+	bool frombuffer;             /* protocol 5: numpy's _frombuffer takes the bytes first, then the dtype */
+	uint64_t waiting;            /* bytes of such a buffer */
 	bool dtype_pending;          /* numpy.dtype was named; its text comes next */
 	bool dtype_call;             /* the next REDUCE makes it */
 	bool key_shape, key_align;   /* the newest text was this key of a joblib wrapper's state */
@@ -31,7 +33,6 @@ struct walk {
 	uint8_t before_op;
 	bool nested;                 /* within the pickle of an object array */
 	unsigned pickles;            /* that ended */
-	bool want_version;
 	uint32_t steps;
 };
 
@@ -84,6 +85,14 @@ static uint64_t element_size(const char *element)
 	return 16;
 }
 
+static void new_dtype(struct walk *w, struct vn_bytes text)
+{
+	w->dtype = (struct value){ .kind = V_DTYPE, .a = text };
+	if (w->waiting)
+		vn_tally_add(&w->f->elements, vn_numpy_element(text), w->waiting);
+	w->waiting = 0;
+}
+
 static void global(struct walk *w, struct vn_bytes module, struct vn_bytes name)
 {
 	struct value v = { .kind = V_GLOBAL, .a = module, .b = name };
@@ -96,6 +105,7 @@ static void global(struct walk *w, struct vn_bytes module, struct vn_bytes name)
 		if (storage_element(name))
 			w->storage = v;
 	}
+	w->frombuffer = vn_bytes_are(name, "_frombuffer");
 	if (vn_bytes_are(name, "NumpyArrayWrapper")) {
 		w->f->joblib = w->wrapper = true;
 		w->shape = 1;
@@ -108,13 +118,10 @@ static void global(struct walk *w, struct vn_bytes module, struct vn_bytes name)
 static void string(struct walk *w, struct vn_bytes text)
 {
 	if (w->dtype_pending) {
-		w->dtype = (struct value){ .kind = V_DTYPE, .a = text };
+		new_dtype(w, text);
 		w->dtype_call = true;
 	}
 	w->dtype_pending = false;
-	if (w->want_version)
-		copy(w->f->version, sizeof(w->f->version), text);
-	w->want_version = vn_bytes_are(text, "_sklearn_version") && !w->f->version[0];
 	w->key_shape = w->wrapper && vn_bytes_are(text, "shape");
 	w->key_align = w->wrapper && vn_bytes_are(text, "numpy_array_alignment_bytes");
 	push(w, (struct value){ .kind = V_STRING, .a = text });
@@ -133,8 +140,11 @@ static void integer(struct walk *w, uint64_t n)
 
 static void blob(struct walk *w, struct vn_bytes bytes)
 {
-	if (w->dtype.kind == V_DTYPE)
+	if (w->frombuffer)
+		w->waiting = bytes.len;
+	else if (w->dtype.kind == V_DTYPE)
 		vn_tally_add(&w->f->elements, vn_numpy_element(w->dtype.a), bytes.len);
+	w->frombuffer = false;
 	push(w, (struct value){ 0 });
 }
 
@@ -151,7 +161,7 @@ static void recall(struct walk *w, uint64_t i)
 	else if (v.kind == V_STRING)
 		string(w, v.a);
 	else if (v.kind == V_DTYPE)
-		w->dtype = v;
+		new_dtype(w, v.a);
 	if (v.kind == V_DTYPE || v.kind == V_NONE)
 		push(w, v);
 }

@@ -1,0 +1,75 @@
+#include "model/test_bytes.h"
+
+static void npy(struct made *m, const char *descr)
+{
+	char head[128];
+	int n = snprintf(head, sizeof(head), "{'descr': '%s', 'fortran_order': False, 'shape': (4,), }\n", descr);
+	PUT(m, "\x93NUMPY\1\0");
+	put_le(m, (uint64_t)n, 2);
+	put(m, head, (size_t)n);
+	put_zeros(m, 32);
+}
+
+static void test_npy(void)
+{
+	struct made m = { .n = 0 };
+	npy(&m, "<f4");
+	struct vn_model_facts f = look("w.npy", &m);
+	CHECK_FACTS(f, "npy", "", "f32", "");
+	m.n = 0;
+	npy(&m, "|O");
+	f = look("w.npy", &m);
+	CHECK_FACTS(f, "npy", "", "", "");
+}
+
+static void safetensors(struct made *m, const char *json)
+{
+	put_le(m, strlen(json), 8);
+	put_text(m, json);
+	put_zeros(m, 100);
+}
+
+static void test_safetensors(void)
+{
+	struct made m = { .n = 0 };
+	safetensors(&m, "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+			"\"w\":{\"dtype\":\"BF16\",\"shape\":[40],\"data_offsets\":[16,96]}}    ");
+	struct vn_model_facts f = look("model.safetensors", &m);
+	CHECK_FACTS(f, "safetensors", "PyTorch", "bf16", "bf16");
+	f = look("model", &m);
+	CHECK_STR(f.format, "safetensors");
+	static const char *const odd[] = { "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[90,16]}}", "{\"w\":{\"dtype\":7}}", "{\"w\":[]}",
+					   "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[\"0\",16]}}", "{", "{\"__metadata__\":3}" };
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		m.n = 0;
+		safetensors(&m, odd[i]);
+		f = look("model.safetensors", &m);
+		CHECK_FACTS(f, "safetensors", "", "", "");
+	}
+	m.n = 0;
+	put_le(&m, UINT64_MAX, 8);
+	PUT(&m, "{\"");
+	f = look("model.safetensors", &m);
+	CHECK_FACTS(f, "safetensors", "", "", "");
+}
+
+static void test_hdf5(void)
+{
+	struct made m = { .n = 0 };
+	PUT(&m, "\x89HDF\r\n\x1a\n........");
+	struct vn_model_facts f = look("m.h5", &m);
+	CHECK_FACTS(f, "hdf5", "", "", "");
+	f = look("m.weights.h5", &m);
+	CHECK_STR(f.format, "keras");
+	PUT(&m, "keras_version");
+	vn_model_look("m.h5", m.p, m.n, &f);
+	CHECK_STR(f.format, "keras");
+}
+
+int main(void)
+{
+	RUN(test_npy);
+	RUN(test_safetensors);
+	RUN(test_hdf5);
+	return vn_test_end();
+}
