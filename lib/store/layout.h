@@ -1,0 +1,30 @@
+/* index.json of an OCI layout (image-spec image-layout.md): which entry a reference means, and changing one entry. */
+#ifndef VN_STORE_LAYOUT_H
+#define VN_STORE_LAYOUT_H
+#include "oci/manifest.h"
+#include "oci/ref.h"
+
+#define VN_LAYOUT_FILE "oci-layout"
+#define VN_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
+#define VN_REF_NAME "org.opencontainers.image.ref.name"
+#define VN_CONTAINERD_NAME "io.containerd.image.name"
+
+/* `bytes` is the text of the oci-layout file. */
+int vn_layout_check_version(const struct vn_buf *bytes, const char *place, struct vn_err *err);
+/* "blobs/sha256/<hex>", `prefix` in front. */
+int vn_layout_blob_path(const char *prefix, const struct vn_digest *digest, char **ret, struct vn_err *err);
+
+/* What `ref` names among the entries. A zeroed ret_desc with a digest alone: not an entry, but maybe a blob. *ret_self: index.json
+ * itself is the index that is meant. `place` names the layout in messages. */
+int vn_layout_choose(const struct vn_buf *index, const struct vn_ref *ref, const char *place, struct vn_desc *ret_desc,
+		     bool *ret_self, struct vn_err *err);
+/* The tags of the entries, each NUL-ended. */
+int vn_layout_tags(const struct vn_buf *index, const char *place, struct vn_buf *ret_tags, size_t *ret_count,
+		   struct vn_err *err);
+/* The entry that vn_layout_with_entry would replace: VN_ENOTFOUND when there is none. */
+int vn_layout_entry(const struct vn_buf *index, const char *tag, const char *place, struct vn_desc *ret, struct vn_err *err);
+/* `index` (empty: none yet) with the entry of `tag` (NULL: the one without a tag) replaced or added. `full_name` (NULL: none) is
+ * what containerd and podman name the image by. */
+int vn_layout_with_entry(const struct vn_buf *index, const char *place, const struct vn_desc *desc, const char *tag,
+			 const char *full_name, struct vn_buf *ret, struct vn_err *err);
+#endif
