@@ -45,17 +45,30 @@ static int normal_name(const char *text, char **ret, struct vn_err *err)
 
 int vn_archive_names(const struct vn_ref *ref, char **ret_short, char **ret_full, struct vn_err *err)
 {
-	VN_AUTO_FREE char *text = NULL;
+	VN_AUTO(vn_ref) inside = { 0 };
+	VN_AUTO_FREE char *full = NULL, *brief = NULL;
 	if (!ref->name || !*ref->name || *ref->name == '@') {
 		*ret_short = *ret_full = NULL;
 		return 0;
 	}
-	int rc = vn_asprintf(&text, err, "%s:%s", ref->name, ref->tag ? ref->tag : "latest");
+	int rc = vn_ref_parse(ref->name, &inside, err);
 	if (rc == 0)
-		rc = normal_name(text, ret_full, err);
-	if (rc == 0)
-		*ret_short = vn_steal(text);
-	return rc;
+		rc = vn_ref_full_name(&inside, &full, err);
+	if (rc < 0)
+		return rc;
+	const char *familiar = full;
+	static const char *const implied[] = { "docker.io/", "library/" };
+	for (size_t i = 0; i < 2; i++)
+		if (!strncmp(familiar, implied[i], strlen(implied[i])))
+			familiar += strlen(implied[i]);
+		else
+			break;
+	rc = vn_strdup(familiar, &brief, err);
+	if (rc < 0)
+		return rc;
+	*ret_short = vn_steal(brief);
+	*ret_full = vn_steal(full);
+	return 0;
 }
 
 static int has_name(const struct vn_jv *image, const char *full, bool *ret, struct vn_err *err)
@@ -526,7 +539,7 @@ static int open_on(struct vn_members *members, const struct vn_ref *ref, const s
 	d->s.events = events;
 	d->members = members;
 	d->manifest = (struct vn_buf)VN_BUF(VN_MAX_MANIFEST);
-	int rc = vn_ref_with(ref, ref->tag, NULL, &d->s.ref, err);
+	int rc = vn_ref_parse(ref->text, &d->s.ref, err);
 	if (rc == 0)
 		rc = load(d, ref, err);
 	if (rc < 0) {

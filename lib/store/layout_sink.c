@@ -379,7 +379,7 @@ int vn_layout_sink_open(const struct vn_ref *ref, const struct vn_events *events
 		return vn_nomem(err);
 	l->k.ops = &layout_ops;
 	l->k.events = events;
-	rc = vn_ref_with(ref, ref->tag, NULL, &l->k.ref, err);
+	rc = vn_ref_parse(ref->text, &l->k.ref, err);
 	if (rc < 0) {
 		free(l);
 		return rc;

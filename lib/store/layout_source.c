@@ -128,7 +128,7 @@ static int new_source(const struct vn_ref *ref, const struct vn_events *events, 
 	l->s.ops = &layout_ops;
 	l->s.events = events;
 	l->index = (struct vn_buf)VN_BUF(VN_MAX_ARCHIVE_JSON);
-	int rc = vn_ref_with(ref, ref->tag, vn_digest_none(&ref->digest) ? NULL : ref->digest.text, &l->s.ref, err);
+	int rc = vn_ref_parse(ref->text, &l->s.ref, err);
 	if (rc < 0) {
 		layout_close(&l->s);
 		return rc;
