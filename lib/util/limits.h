@@ -37,6 +37,10 @@
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
+#define VN_MAX_SOURCE_FILES 10000         /* dependency files changed between two revisions */
+#define VN_MAX_SOURCE_FILE (16 << 20)     /* one of them; beyond, its lines are not counted */
+#define VN_MAX_SOURCE_LINES 200           /* changed lines kept of one of them */
+#define VN_MAX_SOURCE_LINE 400            /* bytes kept of such a line */
 #define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
 #define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
 #define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
