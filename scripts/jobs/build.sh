@@ -30,13 +30,10 @@ build_asan() { build asan CC=gcc CONFIG=asan all tests fuzzers; }
 job_build_gcc() { build_gcc; }
 job_build_clang() { build_clang; }
 
-# The preprocessor's view of this tree, for tools that compile nothing.
+# The preprocessor's flags, one a line, for tools that only look.
 flags_of_tree() {
-    local packages
-    packages=$(sed -n 's/^PKGS := //p' Makefile)
-    printf '%s\n' -std=gnu11 -Iinclude -Ilib -D_FILE_OFFSET_BITS=64 '-DVN_VERSION="0"'
-    # shellcheck disable=SC2086
-    pkg-config --cflags $packages | tr ' ' '\n' | sed '/^$/d'
+    # shellcheck disable=SC2016
+    make -s --no-print-directory --eval='show-flags:;$(info -std=gnu11 $(ALL_CPPFLAGS))@:' show-flags | xargs -n 1
 }
 
 job_bits_32() {
