@@ -2,6 +2,7 @@
  * "C", where bytes pass unchanged. Global pax headers have no effect, as with the container engines. */
 #include "tar/reader.h"
 #include "tar/acl.h"
+#include "tar/writer.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/path.h"
@@ -14,6 +15,7 @@
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 #define NSEC_PER_SEC 1000000000
+#define PRIMER_SIZE 512
 
 struct vn_tar {
 	struct vn_in *in;
@@ -21,7 +23,8 @@ struct vn_tar {
 	locale_t locale;
 	struct archive *archive;
 	struct archive_entry *header;
-	bool opened, ended;
+	struct vn_buf primer;           /* what libarchive reads before the input; see open_archive() */
+	bool primed, opened, ended;
 	struct vn_err failed;           /* of `in`, or the one that ended the reading: said again */
 	uint64_t entries;
 	uint64_t holes;                 /* bytes of holes so far, all entries */
@@ -45,6 +48,11 @@ static const uint8_t zeros[64 << 10];
 static la_ssize_t on_read(struct archive *a, void *user, const void **ret_block)
 {
 	struct vn_tar *t = user;
+	if (!t->primed) {
+		t->primed = true;
+		*ret_block = t->primer.data;
+		return (la_ssize_t)t->primer.len;
+	}
 	ssize_t n = vn_in_next(t->in, ret_block, &t->failed);
 	if (n < 0)
 		archive_set_error(a, EIO, "input");
@@ -66,22 +74,20 @@ static int malformed(struct vn_tar *t, const char *text, struct vn_err *err)
 	}
 	const char *near = vn_buf_text(t->path.len ? &t->path : &t->last);
 	vn_fail(err, VN_EFORMAT, "%s: %s, at byte %lld of the tar%s%.300s", t->what, text ? text : "malformed tar header",
-		(long long)archive_read_header_position(t->archive), *near ? ", near " : "", near);
+		(long long)archive_read_header_position(t->archive) - PRIMER_SIZE, *near ? ", near " : "", near);
 	vn_in_settle(t->in, err);
 	return keep(t, err);
 }
 
-static const char *explain(struct archive *a)
+static const char *explain(const struct vn_tar *t)
 {
-	const char *text = archive_error_string(a);
+	const char *text = archive_error_string(t->archive);
 	if (!text)
 		return NULL;
-	if (!strcmp(text, "Unrecognized archive format"))
-		return "this is no tar";
 	if (!strcmp(text, "Truncated tar archive") || !strncmp(text, "Truncated input", 15))
 		return "the tar ends early";
 	if (!strcmp(text, "Damaged tar archive"))
-		return "a tar header with a wrong checksum";
+		return t->entries ? "a tar header with a wrong checksum" : "this is no tar";
 	return text;
 }
 
@@ -290,24 +296,30 @@ static int take_entry(struct vn_tar *t, struct vn_err *err)
 }
 
 /* ---- the walk */
-/* An input of no bytes is an empty layer, though to libarchive it is no archive. */
+static int make_primer(struct vn_tar *t, struct vn_err *err)
+{
+	static const struct vn_tar_entry entry = { .path = "primer", .type = VN_SYMLINK, .link = "primer" };
+	VN_AUTO_OUT *out = NULL;
+	VN_CLEANUP(vn_tar_writer_close_p) struct vn_tar_writer *w = NULL;
+	int rc = vn_out_buf(&t->primer, &out, err);
+	if (rc == 0)
+		rc = vn_tar_writer_open(out, &w, err);
+	return rc < 0 ? rc : vn_tar_write_entry(w, &entry, err);
+}
+
+/* One symlink of our own comes before the input. libarchive (up to 3.7) loses a target that only a pax record gives, as long
+ * as no header before had one; and to it an input of no bytes is no archive, though it is an empty layer. */
 static int open_archive(struct vn_tar *t, struct vn_err *err)
 {
-	const void *block;
-	ssize_t n = vn_in_next(t->in, &block, err);
-	if (n <= 0) {
-		t->ended = n == 0;
-		return (int)n;
-	}
-	t->in->rest = block;
-	t->in->rest_len = (size_t)n;
+	int rc = make_primer(t, err);
+	if (rc < 0)
+		return rc;
 	t->archive = archive_read_new();
-	if (!t->archive)
+	if (!t->archive || archive_read_support_format_tar(t->archive) != ARCHIVE_OK)
 		return vn_nomem(err);
-	if (archive_read_support_format_tar(t->archive) != ARCHIVE_OK)
-		return vn_nomem(err);
-	if (archive_read_open(t->archive, t, NULL, on_read, NULL) != ARCHIVE_OK)
-		return malformed(t, explain(t->archive), err);
+	if (archive_read_open(t->archive, t, NULL, on_read, NULL) != ARCHIVE_OK ||
+	    archive_read_next_header(t->archive, &t->header) != ARCHIVE_OK)
+		return malformed(t, archive_error_string(t->archive), err);
 	t->opened = true;
 	return 0;
 }
@@ -320,7 +332,7 @@ static bool fatal(struct archive *a, int code)
 
 static int next_entry(struct vn_tar *t, struct vn_err *err)
 {
-	if (!t->opened && !t->ended) {
+	if (!t->opened) {
 		int rc = open_archive(t, err);
 		if (rc < 0)
 			return rc;
@@ -333,7 +345,7 @@ static int next_entry(struct vn_tar *t, struct vn_err *err)
 		return vn_in_drain(t->in, err);
 	}
 	if (fatal(t->archive, code))
-		return malformed(t, explain(t->archive), err);
+		return malformed(t, explain(t), err);
 	int rc = take_entry(t, err);
 	return rc < 0 ? rc : 1;
 }
@@ -368,7 +380,7 @@ static int next_block(struct vn_tar *t, struct vn_err *err)
 			return 0;
 		}
 		if (code != ARCHIVE_OK)
-			return malformed(t, explain(t->archive), err);
+			return malformed(t, explain(t), err);
 	} while (!len);
 	if (offset < 0 || (uint64_t)offset < t->at || (uint64_t)offset > t->logical || len > t->logical - (uint64_t)offset)
 		return malformed(t, "a sparse file whose pieces do not fit together", err);
@@ -439,6 +451,7 @@ int vn_tar_open(struct vn_in *in, const char *what, struct vn_tar **ret, struct 
 		return vn_nomem(err);
 	t->what = vn_steal(name);
 	t->in = vn_steal(owned);
+	t->primer.max = PRIMER_SIZE;
 	t->path.max = t->link.max = t->last.max = 2 * VN_MAX_PATH;
 	t->acl_access.max = t->acl_default.max = VN_MAX_XATTRS;
 	*ret = vn_steal(t);
@@ -452,6 +465,7 @@ void vn_tar_close(struct vn_tar *t)
 	if (t->archive)
 		archive_read_free(t->archive);
 	vn_in_close(t->in);
+	vn_buf_release(&t->primer);
 	vn_buf_release(&t->path);
 	vn_buf_release(&t->link);
 	vn_buf_release(&t->last);
