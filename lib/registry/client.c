@@ -1,0 +1,614 @@
+#include "registry/client.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define BACKOFF_MS 500
+#define MOST_BACKOFF_MS 30000
+#define TELL_SECONDS 10              /* longer waits are told to people */
+
+struct vn_client {
+	pthread_mutex_t lock, first;         /* of `warning` and `http1`; held during the first contact */
+	struct vn_registry_options opt;      /* texts owned */
+	const struct vn_events *events;
+	char *registry, *repository;
+	struct vn_creds_options creds;
+	struct vn_http *http;
+	struct vn_trust *trust;
+	struct vn_auth *auth;
+	struct vn_url origin;
+	bool named_port, ready, asked;
+	bool http1;                          /* HTTP/2 broke */
+	char warning[200];                   /* the last Warning header that was told */
+};
+
+/* ---- life */
+void vn_client_close(struct vn_client *c)
+{
+	if (!c)
+		return;
+	vn_auth_close(c->auth);
+	vn_trust_close(c->trust);
+	vn_http_close(c->http);
+	vn_url_release(&c->origin);
+	if (c->opt.password)
+		explicit_bzero((char *)(uintptr_t)c->opt.password, strlen(c->opt.password));
+	free((void *)(uintptr_t)c->opt.authfile);
+	free((void *)(uintptr_t)c->opt.username);
+	free((void *)(uintptr_t)c->opt.password);
+	free(c->registry);
+	free(c->repository);
+	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->first);
+	free(c);
+}
+static void client_close_p(struct vn_client **c)
+{
+	vn_client_close(*c);
+}
+
+static int copy_text(const char *from, const char **to, struct vn_err *err)
+{
+	char *copy = NULL;
+	int n = vn_strdup(from, &copy, err);
+	*to = copy;
+	return n;
+}
+
+static int copy_options(struct vn_client *c, const struct vn_registry_options *opt, struct vn_err *err)
+{
+	if (!opt)
+		return 0;
+	c->opt = *opt;
+	c->opt.authfile = c->opt.username = c->opt.password = c->opt.cacert = NULL;
+	if (copy_text(opt->authfile, &c->opt.authfile, err) < 0 || copy_text(opt->username, &c->opt.username, err) < 0)
+		return -err->code;
+	return copy_text(opt->password, &c->opt.password, err);
+}
+
+static int set_origin(struct vn_client *c, struct vn_err *err)
+{
+	const char *name = vn_registry_name(c->registry);
+
+	if (!strcmp(name, "docker.io"))
+		name = "registry-1.docker.io";
+	if (vn_host_split(name, &c->origin.host, &c->origin.port, err) < 0 || vn_strdup("/v2/", &c->origin.path, err) < 0)
+		return -err->code;
+	c->named_port = c->origin.port != 0;
+	c->origin.tls = !c->opt.plain_http;
+	if (!c->named_port)
+		c->origin.port = c->origin.tls ? 443 : 80;
+	return 0;
+}
+
+int vn_client_open(const char *registry, const char *repository, const struct vn_registry_options *opt,
+		   const struct vn_events *events, struct vn_client **ret, struct vn_err *err)
+{
+	VN_CLEANUP(client_close_p) struct vn_client *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return vn_nomem(err);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->first, NULL);
+	c->events = events;
+	if (copy_options(c, opt, err) < 0 || vn_strdup(registry, &c->registry, err) < 0 ||
+	    vn_strdup(repository, &c->repository, err) < 0 || set_origin(c, err) < 0)
+		return -err->code;
+	if (!c->opt.retries)
+		c->opt.retries = 4;
+	struct vn_http_options http = { .stall_ms = c->opt.stall_seconds * 1000 };
+	c->creds = (struct vn_creds_options){ c->opt.authfile, c->opt.username, c->opt.password, c->opt.helper_seconds, events };
+	if (vn_http_open(&http, &c->http, err) < 0 ||
+	    vn_trust_open(opt ? opt->cacert : NULL, c->opt.insecure, events, &c->trust, err) < 0)
+		return -err->code;
+	struct vn_auth_options auth = { c->http, c->trust, events, c->registry, c->repository, &c->origin, &c->creds,
+					c->opt.plain_http || c->opt.insecure };
+	if (vn_auth_open(&auth, &c->auth, err) < 0)
+		return -err->code;
+	*ret = vn_steal(c);
+	return 0;
+}
+
+const char *vn_client_registry(const struct vn_client *c)
+{
+	return c->registry;
+}
+
+const char *vn_client_repository(const struct vn_client *c)
+{
+	return c->repository ? c->repository : "";
+}
+
+const struct vn_events *vn_client_events(const struct vn_client *c)
+{
+	return c->events;
+}
+
+unsigned vn_client_retries(const struct vn_client *c)
+{
+	return c->opt.retries;
+}
+
+bool vn_client_home(const struct vn_client *c, const struct vn_url *url)
+{
+	return vn_url_same_origin(&c->origin, url);
+}
+
+/* ---- where answers may lead */
+int vn_client_follow(const struct vn_client *c, const struct vn_url *from, const char *target, struct vn_url *ret,
+		     struct vn_err *err)
+{
+	VN_AUTO(vn_url) to = { 0 };
+	char shown[VN_URL_SHOWN];
+	bool lax = c->opt.plain_http || c->opt.insecure;
+	from = from ? from : &c->origin;
+
+	if (vn_url_resolve(from, target, &to, err) < 0)
+		return vn_wrap(err, "%s redirects", c->registry);
+	/* a proxy in front of the registry took the TLS away and the registry does not know it: stay with TLS */
+	if (!to.tls && c->origin.tls && !strcmp(to.host, c->origin.host)) {
+		to.tls = true;
+		to.port = c->origin.port;
+	}
+	enum vn_host_kind kind = vn_host_kind(to.host);
+	if (!to.tls && from->tls)
+		return vn_fail(err, VN_EUNSAFE, "%s leads from https to %s; not followed", c->registry, vn_url_shown(&to, shown));
+	if ((kind == VN_HOST_LOOPBACK || kind == VN_HOST_LINK_LOCAL) && vn_host_kind(c->origin.host) == VN_HOST_PUBLIC && !lax)
+		return vn_fail(err, VN_EUNSAFE, "%s leads to %s, an address of this machine or its link; not followed",
+			       c->registry, vn_url_shown(&to, shown));
+	*ret = to;
+	to = (struct vn_url){ 0 };
+	return 0;
+}
+
+static bool redirects(const struct vn_call *call, const struct vn_http_response *r)
+{
+	bool reads = !strcmp(call->method, "GET") || !strcmp(call->method, "HEAD");
+
+	if (!vn_http_header(r, "Location", 0))
+		return false;
+	return r->status == 307 || r->status == 308 || (reads && (r->status == 301 || r->status == 302 || r->status == 303));
+}
+
+/* ---- one request */
+struct attempt {
+	struct vn_client *c;
+	const struct vn_call *call;
+	const char *scope;
+	struct vn_buf line;                  /* Authorization for home, or empty */
+	bool fresh;
+	struct vn_url at;                    /* who answered */
+	struct vn_buf away;                  /* Authorization for another host, got without our credentials */
+	enum vn_http_trouble trouble;
+};
+
+static void attempt_release(struct attempt *a)
+{
+	if (a->line.data)
+		explicit_bzero(a->line.data, a->line.len);
+	vn_buf_release(&a->line);
+	vn_buf_release(&a->away);
+	vn_url_release(&a->at);
+}
+
+static void tell_warning(struct vn_client *c, const struct vn_http_response *r)
+{
+	const char *value = vn_http_header(r, "Warning", 0);
+	char line[sizeof c->warning];
+
+	if (!value || strncmp(value, "299 ", 4))
+		return;
+	vn_creds_line(value + 4, line, sizeof line);
+	pthread_mutex_lock(&c->lock);
+	bool known = !strcmp(line, c->warning);
+	memcpy(c->warning, line, sizeof line);
+	pthread_mutex_unlock(&c->lock);
+	if (!known)
+		vn_warn(c->events, "%s says: %s", c->registry, line);
+}
+
+static int hop(struct attempt *a, struct vn_http_response *ret, struct vn_err *err)
+{
+	struct vn_client *c = a->c;
+	VN_AUTO_FREE char *text = NULL;
+	VN_AUTO_IN *body = NULL;
+	const struct vn_http_tls *tls = NULL;
+	const char *headers[8];
+	size_t n = 0;
+	char shown[VN_URL_SHOWN];
+	bool home = vn_client_home(c, &a->at);
+
+	for (size_t i = 0; i < 4 && a->call->headers[i]; i++)
+		headers[n++] = a->call->headers[i];
+	if (home && a->line.len)
+		headers[n++] = a->line.data;
+	else if (!home && a->away.len)
+		headers[n++] = a->away.data;
+	headers[n] = NULL;
+	if (vn_url_text(&a->at, &text, err) < 0 || (a->at.tls && vn_trust_for(c->trust, &a->at, &tls, err) < 0) ||
+	    (a->call->body && a->call->body->open(a->call->body, &body, err) < 0))
+		return -err->code;
+	pthread_mutex_lock(&c->lock);
+	bool http1 = c->http1;
+	pthread_mutex_unlock(&c->lock);
+	struct vn_http_request req = { a->call->method, text, headers, NULL, tls, body, body ? a->call->body_len : 0, http1 };
+	int rc = vn_http_send(c->http, &req, ret, &a->trouble, err);
+	if (rc < 0) {
+		vn_debug(c->events, "%s %s: %s", req.method, vn_url_shown(&a->at, shown), err->text);
+		return rc;
+	}
+	vn_http_stop_sending(ret);
+	vn_debug(c->events, "%s %s: %u", req.method, vn_url_shown(&a->at, shown), ret->status);
+	tell_warning(c, ret);
+	return 0;
+}
+
+/* Another host wants a token: asked for with nobody's credentials. */
+static int prove_away(struct attempt *a, struct vn_http_response *r, struct vn_err *err)
+{
+	struct vn_client *c = a->c;
+	struct vn_auth_options opt = { c->http, c->trust, c->events, a->at.host, NULL, &a->at, NULL,
+				       c->opt.plain_http || c->opt.insecure };
+	struct vn_auth *auth = NULL;
+	bool again = false, fresh;
+
+	int n = vn_auth_open(&opt, &auth, err);
+	if (n == 0)
+		n = vn_auth_refused(auth, r, "", "", false, &again, err);
+	if (n == 0 && again)
+		n = vn_auth_line(auth, "", 0, &a->away, &fresh, err);
+	vn_auth_close(auth);
+	return n;
+}
+
+static int hops(struct attempt *a, struct vn_http_response *ret, struct vn_err *err)
+{
+	for (unsigned count = 0;; count++) {
+		VN_AUTO(vn_http_response) r = { 0 };
+		VN_AUTO(vn_url) next = { 0 };
+		if (hop(a, &r, err) < 0)
+			return -err->code;
+		bool away = !vn_client_home(a->c, &a->at);
+		if (r.status == 401 && away && !a->away.len) {
+			struct vn_err ignored = { 0 };
+			if (prove_away(a, &r, &ignored) == 0 && a->away.len)
+				continue;
+		}
+		if (!redirects(a->call, &r)) {
+			*ret = r;
+			r = (struct vn_http_response){ 0 };
+			return 0;
+		}
+		if (count >= VN_MAX_REDIRECTS)
+			return vn_fail(err, VN_ELIMIT, "%s redirects more than %d times", a->c->registry, VN_MAX_REDIRECTS);
+		if (vn_client_follow(a->c, &a->at, vn_http_header(&r, "Location", 0), &next, err) < 0)
+			return -err->code;
+		vn_buf_clear(&a->away);
+		vn_url_release(&a->at);
+		a->at = next;
+		next = (struct vn_url){ 0 };
+	}
+}
+
+static int begin_at(struct attempt *a, struct vn_err *err)
+{
+	VN_AUTO_FREE char *text = NULL;
+
+	if (a->call->url)
+		return vn_url_text(a->call->url, &text, err) < 0 ? -(int)err->code : vn_url_parse(text, &a->at, err);
+	return vn_url_resolve(&a->c->origin, a->call->path, &a->at, err);
+}
+
+/* *ret_again: a 401 of the registry itself that a new token may turn. */
+static int try_once(struct vn_client *c, const struct vn_call *call, const char *scope, bool prove,
+		    struct vn_http_response *ret, bool *ret_again, enum vn_http_trouble *ret_trouble, struct vn_err *err)
+{
+	VN_CLEANUP(attempt_release) struct attempt a = { .c = c, .call = call, .scope = scope };
+	VN_AUTO(vn_http_response) r = { 0 };
+
+	a.line.max = a.away.max = VN_MAX_TOKEN_BODY + 64;
+	*ret_again = false;
+	*ret_trouble = VN_HTTP_FINE;
+	if (begin_at(&a, err) < 0 || (prove && vn_auth_line(c->auth, scope, call->min_left, &a.line, &a.fresh, err) < 0))
+		return -err->code;
+	int n = hops(&a, &r, err);
+	*ret_trouble = a.trouble;
+	if (n < 0)
+		return n;
+	if (r.status == 401 && vn_client_home(c, &a.at) &&
+	    vn_auth_refused(c->auth, &r, scope, vn_buf_text(&a.line), a.fresh, ret_again, err) < 0)
+		return -err->code;
+	*ret = r;
+	r = (struct vn_http_response){ 0 };
+	return 0;
+}
+
+/* ---- tries */
+bool vn_client_worth_retry(unsigned status)
+{
+	return status == 408 || status == 425 || status == 429 || status == 499 || status == 522 ||
+	       (status >= 500 && status <= 504 && status != 501);
+}
+
+static void really_pause(uint64_t ms)
+{
+	struct timespec ts = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&ts, &ts) < 0)
+		;
+}
+
+int vn_client_wait(struct vn_client *c, unsigned tries, const struct vn_http_response *r, struct vn_err *err)
+{
+	uint64_t ms = BACKOFF_MS, random = 0;
+	int64_t asked = 0;
+
+	for (unsigned i = 1; i < tries && ms < MOST_BACKOFF_MS; i++)
+		ms *= 2;
+	if (ms > MOST_BACKOFF_MS)
+		ms = MOST_BACKOFF_MS;
+	if (vn_random(&random, sizeof random, err) < 0)
+		return -err->code;
+	ms = random % (ms + 1);
+	if (r && vn_retry_after(r, &asked)) {
+		if (asked > VN_MAX_RETRY_AFTER)
+			return vn_fail(err, VN_ENETWORK, "%s answered %u and asks to be left alone for %lld seconds", c->registry,
+				       r->status, (long long)asked);
+		ms = (uint64_t)asked * 1000 + random % 250;
+		if (asked >= TELL_SECONDS)
+			vn_warn(c->events, "%s answered %u and asks to wait %lld seconds; waiting", c->registry, r->status,
+				(long long)asked);
+	}
+	vn_debug(c->events, "%s: try %u in %llu ms", c->registry, tries + 1, (unsigned long long)ms);
+	if (c->opt.pause)
+		c->opt.pause(c->opt.pause_user, ms);
+	else
+		really_pause(ms);
+	return 0;
+}
+
+static unsigned tries_for(const struct vn_client *c, enum vn_http_trouble trouble)
+{
+	if (trouble == VN_HTTP_UNKNOWN_HOST)
+		return 0;
+	return trouble == VN_HTTP_NO_CONNECTION && c->opt.retries > 1 ? 1 : c->opt.retries;
+}
+
+static void what_text(const struct vn_client *c, const struct vn_call *call, char out[300])
+{
+	if (call->access == VN_ACCESS_NONE)
+		snprintf(out, 300, "%s", c->repository ? "first request" : "login");
+	else
+		snprintf(out, 300, "%s%s", call->access == VN_ACCESS_PUSH ? "push to " : "pull of ", vn_client_repository(c));
+}
+
+static void add_answer(struct vn_http_response *r, char *out, size_t size)
+{
+	struct vn_answer answer;
+
+	vn_answer_read(r, &answer);
+	const char *known = vn_status_text(r->status);
+	snprintf(out, size, "%u%s%s%s%s%s", r->status, *known ? " (" : "", known, *known ? ")" : "", *answer.text ? ": " : "",
+		 answer.text);
+}
+
+/* A failure or an answer that is worth another try: waits, or gives up with the number of tries. 1: try again. */
+static int again_or_not(struct vn_client *c, const struct vn_call *call, unsigned *tries, int n, enum vn_http_trouble trouble,
+			struct vn_http_response *r, struct vn_err *err)
+{
+	char what[300], said[400];
+	unsigned limit = n < 0 ? tries_for(c, trouble) : c->opt.retries;
+
+	if (n < 0 && err->code != VN_ENETWORK)
+		return n;
+	if (trouble == VN_HTTP_H2) {
+		pthread_mutex_lock(&c->lock);
+		c->http1 = true;
+		pthread_mutex_unlock(&c->lock);
+	}
+	if (*tries < limit) {
+		struct vn_err kept = *err;
+		int waited = vn_client_wait(c, ++*tries, n < 0 ? NULL : r, err);
+		vn_http_response_release(r);
+		if (waited < 0)
+			return waited;
+		*err = kept;
+		return 1;
+	}
+	what_text(c, call, what);
+	if (n == 0) {
+		add_answer(r, said, sizeof said);
+		vn_fail(err, VN_ENETWORK, "%s answered %s to the %s", c->registry, said, what);
+		if (r->status == 429)
+			vn_hint(err, "Its rate limit is used up: wait, or log in for a higher one.");
+	}
+	size_t len = strlen(err->text);
+	if (*tries)
+		snprintf(err->text + len, sizeof err->text - len, "; tried %u times", *tries + 1);
+	return -(int)err->code;
+}
+
+static int scope_text(const struct vn_client *c, const struct vn_call *call, char **ret, struct vn_err *err)
+{
+	if (call->access == VN_ACCESS_NONE || !c->repository)
+		return vn_strdup("", ret, err);
+	if (call->from)
+		return vn_asprintf(ret, err, "repository:%s:pull,push repository:%s:pull", c->repository, call->from);
+	return vn_asprintf(ret, err, "repository:%s:pull%s", c->repository, call->access == VN_ACCESS_PUSH ? ",push" : "");
+}
+
+static int run(struct vn_client *c, const struct vn_call *call, bool prove, struct vn_http_response *ret, struct vn_err *err)
+{
+	VN_AUTO_FREE char *scope = NULL;
+	enum vn_http_trouble trouble;
+	unsigned tries = 0, proofs = 0;
+	bool again;
+
+	if (scope_text(c, call, &scope, err) < 0)
+		return -err->code;
+	for (;;) {
+		VN_AUTO(vn_http_response) r = { 0 };
+		int n = try_once(c, call, scope, prove, &r, &again, &trouble, err);
+		if (n == -VN_EAUTH && prove) {
+			char detail[300];
+			snprintf(detail, sizeof detail, "%.299s", err->text);
+			return vn_client_denied(c, call, 401, detail, err);
+		}
+		if (n == 0 && again && prove && proofs++ < 2)
+			continue;
+		if (n == 0 && prove && !call->soft && (r.status == 401 || r.status == 403)) {
+			struct vn_answer answer;
+			vn_answer_read(&r, &answer);
+			char detail[300];
+			snprintf(detail, sizeof detail, "%u%s%s", r.status, *answer.text ? " " : "", answer.text);
+			return vn_client_denied(c, call, r.status, detail, err);
+		}
+		if (n == 0 && !vn_client_worth_retry(r.status)) {
+			*ret = r;
+			r = (struct vn_http_response){ 0 };
+			return 0;
+		}
+		n = again_or_not(c, call, &tries, n, trouble, &r, err);
+		if (n <= 0)
+			return n;
+	}
+}
+
+/* ---- the first contact */
+/* TLS is not spoken there; on a loopback host, where docker's test registries live, that is fine. */
+static bool try_plain(const struct vn_client *c, enum vn_http_trouble trouble)
+{
+	if (!c->origin.tls || vn_host_kind(c->origin.host) != VN_HOST_LOOPBACK)
+		return false;
+	return trouble == VN_HTTP_NOT_TLS || trouble == VN_HTTP_TLS || (trouble == VN_HTTP_NO_CONNECTION && !c->named_port);
+}
+
+static int ping(struct vn_client *c, struct vn_err *err)
+{
+	static const struct vn_call call = { .method = "GET", .path = "/v2/" };
+	VN_AUTO(vn_http_response) r = { 0 };
+	enum vn_http_trouble trouble = VN_HTTP_FINE;
+	bool again = false;
+	int n = 0;
+
+	if (c->origin.tls && vn_host_kind(c->origin.host) == VN_HOST_LOOPBACK) {
+		n = try_once(c, &call, "", false, &r, &again, &trouble, err);
+		if (n < 0 && try_plain(c, trouble)) {
+			c->origin.tls = false;
+			c->origin.port = c->named_port ? c->origin.port : 80;
+		} else if (n == 0) {
+			c->asked = r.status == 401;
+			return 0;
+		}
+	}
+	struct vn_call first = call;
+	n = run(c, &first, false, &r, err);
+	if (n < 0)
+		return n;
+	c->asked = r.status == 401;
+	return 0;
+}
+
+static int ensure(struct vn_client *c, struct vn_err *err)
+{
+	pthread_mutex_lock(&c->first);
+	int n = c->ready ? 0 : ping(c, err);
+	if (n == 0)
+		c->ready = true;
+	pthread_mutex_unlock(&c->first);
+	return n;
+}
+
+int vn_client_call(struct vn_client *c, const struct vn_call *call, struct vn_http_response *ret, struct vn_err *err)
+{
+	int n = ensure(c, err);
+	return n < 0 ? n : run(c, call, true, ret, err);
+}
+
+int vn_client_once(struct vn_client *c, const struct vn_call *call, struct vn_http_response *ret, bool *ret_again,
+		   struct vn_err *err)
+{
+	VN_AUTO_FREE char *scope = NULL;
+	enum vn_http_trouble trouble;
+
+	if (ensure(c, err) < 0 || scope_text(c, call, &scope, err) < 0)
+		return -err->code;
+	int n = try_once(c, call, scope, true, ret, ret_again, &trouble, err);
+	if (n == -VN_EAUTH) {
+		char detail[300];
+		snprintf(detail, sizeof detail, "%.299s", err->text);
+		return vn_client_denied(c, call, 401, detail, err);
+	}
+	if (trouble == VN_HTTP_H2) {
+		pthread_mutex_lock(&c->lock);
+		c->http1 = true;
+		pthread_mutex_unlock(&c->lock);
+	}
+	return n;
+}
+
+int vn_client_verify(struct vn_client *c, bool *ret_asked, struct vn_err *err)
+{
+	static const struct vn_call call = { .method = "GET", .path = "/v2/" };
+	VN_AUTO(vn_http_response) r = { 0 };
+
+	if (vn_client_call(c, &call, &r, err) < 0)
+		return -err->code;
+	*ret_asked = c->asked;
+	return r.status == 200 ? 0 : vn_client_unexpected(c, &call, &r, err);
+}
+
+/* ---- failures in words */
+int vn_client_unexpected(struct vn_client *c, const struct vn_call *call, struct vn_http_response *r, struct vn_err *err)
+{
+	char what[300], said[400];
+	unsigned status = r->status;
+
+	if (status == 401 || status == 403) {
+		struct vn_answer answer;
+		vn_answer_read(r, &answer);
+		snprintf(said, sizeof said, "%u%s%s", status, *answer.text ? " " : "", answer.text);
+		return vn_client_denied(c, call, status, said, err);
+	}
+	what_text(c, call, what);
+	add_answer(r, said, sizeof said);
+	enum vn_code code = vn_client_worth_retry(status) ? VN_ENETWORK : status == 404 ? VN_ENOTFOUND : VN_EFORMAT;
+	return vn_fail(err, code, "%s answered %s to the %s", c->registry, said, what);
+}
+
+static void deny_hint(struct vn_client *c, const struct vn_call *call, bool known, struct vn_err *err)
+{
+	size_t len = strlen(c->registry);
+	bool acr = len > 11 && !strcmp(c->registry + len - 11, ".azurecr.io");
+	const char *right = call->access == VN_ACCESS_PUSH ? "content/write" : "content/read";
+
+	if (call->access == VN_ACCESS_NONE)
+		vn_hint(err, "Check the user name and the password or token.");
+	else if (known && acr)
+		vn_hint(err, "Log in again with `veneer login %s`, or check that the token's scope map allows %s on %s.", c->registry,
+			right, vn_client_repository(c));
+	else if (known)
+		vn_hint(err, "Log in again with `veneer login %s`, or check that they may %s %s.", c->registry,
+			call->access == VN_ACCESS_PUSH ? "push to" : "pull", vn_client_repository(c));
+	else
+		vn_hint(err, "Log in with `veneer login %s`.", c->registry);
+}
+
+int vn_client_denied(struct vn_client *c, const struct vn_call *call, unsigned status, const char *detail, struct vn_err *err)
+{
+	const char *source = vn_auth_source(c->auth);
+	char what[300];
+
+	what_text(c, call, what);
+	if (!source)
+		vn_fail(err, VN_EAUTH, "%s wants credentials for %s (%s) and none were found", c->registry, what, detail);
+	else if (status == 403)
+		vn_fail(err, VN_EAUTH, "%s does not allow %s (%s); the credentials came from %s", c->registry, what, detail, source);
+	else
+		vn_fail(err, VN_EAUTH, "%s refused the credentials for %s (%s); they came from %s", c->registry, what, detail, source);
+	deny_hint(c, call, source != NULL, err);
+	return -VN_EAUTH;
+}

@@ -1,0 +1,35 @@
+/* Images in registries (opencontainers/distribution-spec), and logging in and out of them. */
+#ifndef VN_REGISTRY_REGISTRY_H
+#define VN_REGISTRY_REGISTRY_H
+#include "image/sink.h"
+
+/* Zeroed: the defaults. Texts are copied. */
+struct vn_registry_options {
+	const char *authfile;        /* NULL: $REGISTRY_AUTH_FILE, then the places that docker and podman use */
+	const char *cacert;          /* PEM file of CAs that are trusted beside the system's */
+	bool plain_http;             /* speak HTTP without TLS. Loopback hosts are tried with TLS and then without anyway. */
+	bool insecure;               /* do not verify certificates */
+	const char *username, *password;     /* instead of any stored credentials */
+	unsigned retries;            /* after the first try of a request; 0: 4 */
+	unsigned stall_seconds;      /* without a byte moving; 0: 60 */
+	unsigned helper_seconds;     /* for a credential helper; 0: 60 */
+	uint64_t chunk;              /* bytes of one PATCH when a registry refuses a blob in one piece; 0: 16 MiB */
+	/* Waits between tries. NULL: really waits. */
+	void (*pause)(void *user, uint64_t milliseconds);
+	void *pause_user;
+};
+
+/* Neither connects: what is wrong is told by the first use. `opt` may be NULL; `events` (may be NULL) outlives the result. */
+int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
+			    struct vn_source **ret, struct vn_err *err);
+int vn_registry_sink_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
+			  struct vn_sink **ret, struct vn_err *err);
+
+/* Verify against the registry, then store as docker and podman do: through credHelpers or credsStore where they are
+ * configured, else in the credentials file (mode 0600, replaced as a whole, other members kept). *ret_stored_in: for people. */
+int vn_registry_login(const char *registry, const char *user, const char *password, const struct vn_registry_options *opt,
+		      const struct vn_events *events, char **ret_stored_in, struct vn_err *err);
+/* Remove what login or another tool stored, in every place that is searched. VN_ENOTFOUND when there is nothing. */
+int vn_registry_logout(const char *registry, const struct vn_registry_options *opt, const struct vn_events *events,
+		       struct vn_err *err);
+#endif

@@ -1,0 +1,55 @@
+#include "registry/blob.h"
+#include "registry/manifest.h"
+#include "util/cleanup.h"
+
+struct registry_source {
+	struct vn_source s;
+	struct vn_client *client;
+};
+
+static int source_manifest(struct vn_source *s, const struct vn_desc *child, struct vn_buf *ret_bytes, struct vn_desc *ret_desc,
+			   struct vn_err *err)
+{
+	struct registry_source *r = (struct registry_source *)s;
+	const char *name = child ? child->digest.text : vn_digest_none(&s->ref.digest) ? s->ref.tag : s->ref.digest.text;
+
+	return vn_manifest_fetch(r->client, name ? name : "latest", child, ret_bytes, ret_desc, err);
+}
+
+static int source_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err)
+{
+	return vn_blob_pull(((struct registry_source *)s)->client, desc, ret, err);
+}
+
+static int source_tags(struct vn_source *s, struct vn_buf *ret_tags, size_t *ret_count, struct vn_err *err)
+{
+	return vn_tags_list(((struct registry_source *)s)->client, 0, ret_tags, ret_count, err);
+}
+
+static void source_close(struct vn_source *s)
+{
+	struct registry_source *r = (struct registry_source *)s;
+
+	vn_client_close(r->client);
+	vn_ref_release(&s->ref);
+	free(r);
+}
+
+static const struct vn_source_ops source_ops = { source_manifest, source_blob, source_tags, source_close, true };
+
+int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
+			    struct vn_source **ret, struct vn_err *err)
+{
+	struct registry_source *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return vn_nomem(err);
+	VN_AUTO_SOURCE *s = &r->s;
+	s->ops = &source_ops;
+	s->events = events;
+	if (vn_ref_with(ref, ref->tag, vn_digest_none(&ref->digest) ? NULL : ref->digest.text, &s->ref, err) < 0 ||
+	    vn_client_open(ref->registry, ref->repository, opt, events, &r->client, err) < 0)
+		return -err->code;
+	*ret = vn_steal(s);
+	return 0;
+}
