@@ -123,7 +123,10 @@ struct vn_diff_options {
 	const char *policy;          /* policy file; default: .veneer in source_dir, else in the current folder */
 	const char *source_dir;      /* git work tree of the model */
 	bool all_files;              /* keep metadata-only differences in the list too */
-	void *reserved[6];
+	/* What the list of files holds; counts and sentences are those of everything all the same. */
+	unsigned list_classes;       /* bits 1 << VN_CLASS_x; 0 = every class */
+	const char *const *list_paths;       /* patterns as fnmatch(3) without flags, NULL-terminated; NULL = every path */
+	void *reserved[4];
 };
 
 struct vn_diff;

@@ -1,0 +1,122 @@
+#include "cmd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct vn_cmd *const cmd_all[] = {
+	&cmd_diff, &cmd_rebase, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion, &cmd_help, NULL,
+};
+
+const struct vn_cmd *cmd_find(const char *name, struct vn_err *err)
+{
+	OUT_CLEANUP(text_release) struct text safe = { 0 };
+	const char *names[sizeof(cmd_all) / sizeof(cmd_all[0])], *nearest;
+	size_t n = 0;
+
+	for (; cmd_all[n]; n++) {
+		if (!strcmp(cmd_all[n]->name, name))
+			return cmd_all[n];
+		names[n] = cmd_all[n]->name;
+	}
+	nearest = opt_nearest(name, names, n);
+	text_escape(&safe, name);
+	opt_fail(err, VN_EUSAGE, "`veneer help` lists the commands.", "there is no command \"%s\"", text_get(&safe));
+	if (nearest)
+		snprintf(err->hint, sizeof(err->hint), "Did you mean `veneer %s`?  `veneer help` lists the commands.", nearest);
+	return NULL;
+}
+
+/* What went wrong, and below it what to do. */
+static int complain(struct meter *meter, const struct vn_err *err)
+{
+	int status = vn_exit_status(err->code);
+	const char *hint = err->hint;
+
+	if (!*hint && status == 5)
+		hint = "This may pass: try again.";
+	meter_clear(meter);
+	fflush(stdout);
+	out_styled(&meter->out, OUT_BAD, "veneer:");
+	out_put(&meter->out, " ");
+	out_escaped(&meter->out, *err->text ? err->text : "failed without a reason");
+	out_put(&meter->out, "\n");
+	if (*hint)
+		out_paragraph(&meter->out, OUT_PLAIN, 2, hint);
+	return status ? status : 3;
+}
+
+static int run(const struct vn_cmd *cmd, int argc, char **argv, struct out *out, struct meter *meter, struct vn_err *err)
+{
+	CMD_AUTO_FREE void *options = calloc(1, cmd->size);
+	const char *args[OPT_MOST_ARGS];
+	const struct cmd_common *common = options;
+	struct cmd_call call = { .options = options, .args = args, .out = out, .meter = meter, .common = common };
+	int rc;
+
+	if (!options)
+		return opt_fail(err, VN_ENOMEM, NULL, "out of memory");
+	rc = opt_parse(cmd->name, cmd->groups, cmd->args, argc, argv, options, args, &call.nargs, err);
+	if (rc)
+		return rc;
+	if (common->help) {
+		usage_command(out, cmd);
+		return 0;
+	}
+	call.json = common->format == 2;
+	meter_open(meter, stderr, common->quiet, common->verbose);
+	rc = cmd->run(&call, err);
+	meter_clear(meter);
+	return rc;
+}
+
+/* `veneer`, `veneer --help`, `veneer --version` and `veneer COMMAND …`. */
+static int dispatch(int argc, char **argv, struct out *out, struct meter *meter, struct vn_err *err)
+{
+	const struct vn_cmd *cmd;
+
+	if (argc < 2) {
+		usage_overview(&meter->out);
+		return 2;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		usage_overview(out);
+		return 0;
+	}
+	cmd = !strcmp(argv[1], "--version") ? &cmd_version : NULL;
+	if (!cmd && argv[1][0] == '-')
+		return opt_fail(err, VN_EUSAGE, "Options stand behind the command: veneer COMMAND [OPTION]... ARGUMENT...",
+				"the first word must be a command");
+	cmd = cmd ? cmd : cmd_find(argv[1], err);
+	return cmd ? run(cmd, argc - 2, argv + 2, out, meter, err) : -VN_EUSAGE;
+}
+
+/* A file that the library opens must never become stdout. */
+static bool have_standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && (errno != EBADF || open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd))
+			return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct vn_err err = { 0 };
+	struct meter meter;
+	struct out out;
+	int status, rc;
+
+	if (!have_standard_files())
+		return 3;
+	signal(SIGPIPE, SIG_IGN);
+	out_open(&out, stdout);
+	meter_open(&meter, stderr, false, false);
+	rc = dispatch(argc, argv, &out, &meter, &err);
+	status = rc < 0 ? complain(&meter, &err) : rc;
+	if (out_finish(&out, &err) < 0 && (rc >= 0 || status < 3))
+		status = complain(&meter, &err);
+	return status;
+}
