@@ -26,6 +26,8 @@ struct vn_tar {
 	struct vn_buf primer;           /* what libarchive reads before the input; see open_archive() */
 	bool primed, opened, ended;
 	struct vn_err failed;           /* of `in`, or the one that ended the reading: said again */
+	bool in_header;                 /* libarchive reads the headers of one entry */
+	uint64_t header_bytes;          /* whole blocks that it has taken for them so far */
 	uint64_t entries;
 	uint64_t holes;                 /* bytes of holes so far, all entries */
 	struct vn_tar_entry entry;
@@ -53,10 +55,18 @@ static la_ssize_t on_read(struct archive *a, void *user, const void **ret_block)
 		*ret_block = t->primer.data;
 		return (la_ssize_t)t->primer.len;
 	}
-	ssize_t n = vn_in_next(t->in, ret_block, &t->failed);
-	if (n < 0)
+	ssize_t n = -1;
+	if (t->header_bytes > VN_MAX_TAR_HEADERS)
+		vn_fail(&t->failed, VN_ELIMIT, "%s: the headers of one entry behind \"%.300s\" exceed %u bytes", t->what,
+			vn_buf_text(&t->path), VN_MAX_TAR_HEADERS);
+	else
+		n = vn_in_next(t->in, ret_block, &t->failed);
+	if (n < 0) {
 		archive_set_error(a, EIO, "input");
-	return n < 0 ? -1 : n;
+		return -1;
+	}
+	t->header_bytes += t->in_header ? (uint64_t)n : 0;
+	return n;
 }
 
 static int keep(struct vn_tar *t, const struct vn_err *err)
@@ -339,7 +349,13 @@ static int next_entry(struct vn_tar *t, struct vn_err *err)
 	}
 	if (t->ended)
 		return 0;
-	int code = archive_read_next_header(t->archive, &t->header);
+	int code = archive_read_data_skip(t->archive);
+	if (code != ARCHIVE_OK && code != ARCHIVE_EOF)
+		return malformed(t, explain(t), err);
+	t->in_header = true;
+	code = archive_read_next_header(t->archive, &t->header);
+	t->in_header = false;
+	t->header_bytes = 0;
 	if (code == ARCHIVE_EOF && !t->failed.code) {
 		t->ended = true;
 		return vn_in_drain(t->in, err);

@@ -167,6 +167,7 @@ static void test_refused(void)
 		{ "bad-long-path", -VN_ELIMIT, "longer than 4096" },
 		{ "bad-xattrs", -VN_ELIMIT, "extended attributes" },
 		{ "bad-holes", -VN_EUNSAFE, "holes" },
+		{ "bad-map", -VN_ELIMIT, "headers of one entry" },
 		{ "bad-pieces", -VN_EFORMAT, "" },
 		{ "bad-owner", -VN_EFORMAT, "no system can keep" },
 		{ "bad-pax", -VN_EFORMAT, "pax" },

@@ -13,6 +13,7 @@
 #define VN_MAX_PATH 4096                  /* bytes of a path in a layer, Linux PATH_MAX */
 #define VN_MAX_XATTRS (256u << 10)        /* all extended attributes of one entry, names and values */
 #define VN_MAX_ENTRIES 20000000u          /* entries of one layer */
+#define VN_MAX_TAR_HEADERS (4u << 20)     /* all headers of one tar entry: long names, pax records, sparse map */
 #define VN_MAX_HOLES (64ull << 30)        /* bytes of holes in all sparse files of one layer: they cost no input */
 #define VN_MAX_BLOB (200ull << 30)        /* one blob; the largest that registries accept */
 #define VN_MAX_RATIO 200                  /* plain : compressed of a layer beyond VN_RATIO_FROM; gzip's own limit is 1,032 */
