@@ -37,20 +37,13 @@ static void test_find(void)
 	tar_text(&t, "d/one", "second");
 	tar_add(&t, '2', "d/link", "../d/./one", "", 0);
 	tar_add(&t, '1', "hard", "d/link", "", 0);
-	tar_add(&t, 'x', "p", "", "30 path=a/name/from/the/record\n", 31);
+	tar_add(&t, 'x', "p", "", "31 path=a/name/from/the/record\n", 31);
 	tar_text(&t, "short", "pax");
 	tar_add(&t, 'L', "l", "", "a/long/name", 12);
 	tar_text(&t, "short", "gnu");
 	tar_add(&t, '2', "loop", "loop", "", 0);
 	tar_add(&t, '2', "out", "../../etc/passwd", "", 0);
 	tar_add(&t, '2', "abs", "/etc/passwd", "", 0);
-	t.at[t.len - 512] = 'a';
-	/* the record's length must fit: 30 bytes with its newline */
-	CHECK_EQ(open_tar(&t, &m, &err), -VN_EFORMAT);
-	CHECK_HAS(err.text, "malformed pax record");
-	for (size_t i = 0; i < t.len; i++)
-		if (!memcmp(t.at + i, "30 path=", 8))
-			memcpy(t.at + i, "31", 2);
 	CHECK_OK(open_tar(&t, &m, &err), &err);
 	check_text(m, "d/one", "second");
 	check_text(m, "./d//link", "second");
@@ -72,6 +65,9 @@ static void test_hostile(void)
 	struct vn_err err = { 0 };
 	VN_CLEANUP(vn_members_close_p) struct vn_members *m = NULL;
 	fixture_begin();
+	struct tarball record = { .len = 0 };
+	tar_add(&record, 'x', "p", "", "30 path=a/name/from/the/record\n", 31);
+	refused(&record, VN_EFORMAT, "malformed pax record");
 	struct tarball dots = { .len = 0 }, absolute = { .len = 0 }, text = { .len = 0 }, cut = { .len = 0 }, huge = { .len = 0 };
 	tar_text(&dots, "a/../../b", "x");
 	refused(&dots, VN_EUNSAFE, "..");
