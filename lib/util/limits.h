@@ -21,6 +21,12 @@
 #define VN_MAX_ZSTD_WINDOW_LOG 27         /* 128 MiB, as the zstd command line's default for decoding */
 #define VN_MAX_PACKAGE_DB (96u << 20)     /* dpkg status, apk installed, rpm database: read whole */
 #define VN_MAX_FACTS (64u << 20)          /* packages and model facts of one layer */
+#define VN_MAX_PACKAGE_JSON (32u << 20)   /* one file of conda-meta, which lists every file of the package */
+#define VN_MAX_PACKAGE_FIELD 512          /* name, version or architecture of a package, with its NUL */
+#define VN_MAX_PACKAGES 500000            /* packages of one database */
+#define VN_MAX_RPM_HEADER (64u << 20)     /* one package header; the largest in use have a few MB */
+#define VN_MAX_RPM_TAGS 65535             /* index entries of a package header, as rpm's own HEADER_TAGS_MAX */
+#define VN_MAX_SQLITE_STEPS 20000000      /* virtual machine steps for one rpm database; a real one takes about 20 per package */
 #define VN_MAX_MODEL_MAP (4ull << 30)     /* model files are looked into up to this size */
 #define VN_MAX_MODEL_STEPS (4u << 20)     /* tensors, opcodes, members looked at in one model file */
 #define VN_MAX_MODEL_DEPTH 32             /* nested graphs, arrays of arrays */
@@ -38,6 +44,7 @@
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
+#define VN_MAX_POLICY_RULES 4096          /* paths, and rules, in it */
 #define VN_MAX_SOURCE_FILES 10000         /* dependency files changed between two revisions */
 #define VN_MAX_SOURCE_FILE (16 << 20)     /* one of them; beyond, its lines are not counted */
 #define VN_MAX_SOURCE_LINES 200           /* changed lines kept of one of them */
