@@ -60,10 +60,52 @@ static int not_opened(int code, const char *dir, struct vn_err *err)
 		return vn_hint(err, "name a folder of the clone that the image was built from, or leave --source out");
 	}
 	if (code == GIT_EOWNER) {
+		git_buf found = { NULL, 0, 0 };
+		int n = git_repository_discover(&found, dir, 0, NULL) < 0 ? 0 : (int)found.size;
+		n -= n > 6 && !strcmp(found.ptr + n - 6, "/.git/") ? 6 : n > 1;
 		vn_fail(err, VN_EAUTH, "the git repository of %s belongs to another user, so git does not trust it", dir);
-		return vn_hint(err, "run as its owner, or allow it: git config --global --add safe.directory '%s'", dir);
+		vn_hint(err, "run as its owner, or allow it: git config --global --add safe.directory '%.*s'", n, found.ptr ? found.ptr : "");
+		git_buf_dispose(&found);
+		return -VN_EAUTH;
 	}
 	return vn_git_fail(err, VN_EIO, "cannot open the git repository of %s", dir);
+}
+
+/* safe.directory = * in the user's or the system's configuration; an empty value takes back what stands before it. */
+static bool all_are_safe(void)
+{
+	VN_AUTO_GIT(git_config) *config = NULL;
+	VN_AUTO_GIT(git_config_iterator) *iterator = NULL;
+	git_config_entry *entry;
+	bool safe = false;
+	if (git_config_open_default(&config) < 0 ||
+	    git_config_multivar_iterator_new(&iterator, config, "safe.directory", NULL) < 0)
+		return false;
+	while (git_config_next(&entry, iterator) == 0)
+		safe = entry->value && *entry->value ? safe || !strcmp(entry->value, "*") : false;
+	return safe;
+}
+
+/* libgit2 before 1.7 knows no "*", and says "not found" when somebody else's repository meets no safe.directory at all. This
+ * gives GIT_EOWNER in both cases, or opens the repository when "*" is set. */
+static int open_of_others(int code, const char *dir, git_repository **ret)
+{
+	static const char tail[] = "/.git/";
+	VN_AUTO_GIT(git_repository) *repo = NULL;
+	git_buf found = { NULL, 0, 0 };
+	if (git_repository_discover(&found, dir, 0, NULL) < 0)
+		return code;
+	code = GIT_EOWNER;
+	size_t n = found.size, m = sizeof(tail) - 1;
+	if (n > m && !strcmp(found.ptr + n - m, tail) && all_are_safe() && git_repository_open_bare(&repo, found.ptr) == 0) {
+		found.ptr[n - m + 1] = 0;
+		if (git_repository_set_workdir(repo, found.ptr, 0) == 0) {
+			*ret = vn_steal(repo);
+			code = 0;
+		}
+	}
+	git_buf_dispose(&found);
+	return code;
 }
 
 int vn_git_open(const char *dir, git_repository **ret, struct vn_err *err)
@@ -75,6 +117,8 @@ int vn_git_open(const char *dir, git_repository **ret, struct vn_err *err)
 	if (!S_ISDIR(st.st_mode))
 		return vn_fail(err, VN_EUSAGE, "%s is a file, not a folder with source", dir);
 	int code = git_repository_open_ext(&repo, dir, 0, NULL);
+	if (code == GIT_ENOTFOUND || code == GIT_EOWNER)
+		code = open_of_others(code, dir, &repo);
 	if (code < 0)
 		return not_opened(code, dir, err);
 	if (git_repository_is_bare(repo) || !git_repository_workdir(repo)) {
