@@ -3,7 +3,8 @@
  *   domain     = host [ ":" port ]; host = name labels, IPv4, or "[" IPv6 "]"
  *   path       = component *( "/" component ); component = 1*alnum *( ( "." / "_" / "__" / 1*"-" ) 1*alnum ), lower case
  *   tag        = ( ALPHA / DIGIT / "_" ) *127( ALPHA / DIGIT / "_" / "." / "-" )
- * The first component is a domain when it holds '.' or ':', is "localhost", or holds an upper-case letter. */
+ * The first component is a domain when it holds '.' or ':' or is "localhost". (distribution/reference also takes one with an
+ * upper-case letter for a domain; here that is an error, since it is nearly always a mistyped name.) */
 #include "oci/ref.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -172,7 +173,7 @@ static bool has_domain(const char *name, size_t *ret_len)
 	if (len == 9 && strncmp(name, "localhost", 9) == 0)
 		return true;
 	for (size_t i = 0; i < len; i++)
-		if (name[i] == '.' || name[i] == ':' || is_upper(name[i]))
+		if (name[i] == '.' || name[i] == ':')
 			return true;
 	return false;
 }

@@ -90,6 +90,7 @@ static void test_refused(void)
 		{ "", "the reference is empty" },
 		{ "r.io/Foo", "repository \"Foo\" is not valid, expected lower case" },
 		{ "Foo", "expected lower case" },
+		{ "Foo/bar:t", "repository \"Foo/bar\" is not valid, expected lower case" },
 		{ "r.io/", "the repository is missing" },
 		{ "a//b", "empty part" },
 		{ "a/", "empty part" },

@@ -1,0 +1,2 @@
+Package: tzdata
+Version: 2024a
