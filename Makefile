@@ -62,10 +62,12 @@ SRC_ALL := $(foreach m,$(MODULES),$(wildcard lib/$m/*.c))
 SRC_TEST := $(filter $(foreach m,$(MODULES),lib/$m/test_%),$(SRC_ALL))
 SRC_FUZZ := $(filter $(foreach m,$(MODULES),lib/$m/fuzz_%),$(SRC_ALL))
 SRC_LIB := $(filter-out $(SRC_TEST) $(SRC_FUZZ),$(SRC_ALL))
-SRC_CMD := $(wildcard cmd/veneer/*.c)
+SRC_CMD_TEST := $(wildcard cmd/veneer/test_*.c)
+SRC_CMD := $(filter-out $(SRC_CMD_TEST),$(wildcard cmd/veneer/*.c))
 OBJ_LIB := $(SRC_LIB:%.c=$(BUILD)/%.o)
 OBJ_CMD := $(SRC_CMD:%.c=$(BUILD)/%.o)
-TESTS := $(SRC_TEST:lib/%.c=$(BUILD)/tests/%)
+TESTS_CMD := $(SRC_CMD_TEST:cmd/veneer/%.c=$(BUILD)/tests/cmd/%)
+TESTS := $(SRC_TEST:lib/%.c=$(BUILD)/tests/%) $(TESTS_CMD)
 FUZZERS := $(filter-out %/fuzz_main,$(SRC_FUZZ:lib/%.c=$(BUILD)/fuzz/%))
 
 # ---- everything is compiled again when the flags change
@@ -98,6 +100,16 @@ $(BUILD)/tests/$1: $(BUILD)/lib/$1.o $(call archives_of,$1)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $(call archives_of,$1) -Wl,--end-group $$(ALL_LIBS)
 endef
 $(foreach t,$(SRC_TEST:lib/%.c=%),$(eval $(call test_rule,$t)))
+
+# A test of the program sees its other objects and the library.
+$(BUILD)/modules/cmd.a: $(filter-out %/main.o,$(OBJ_CMD))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(TESTS_CMD): $(BUILD)/tests/cmd/%: $(BUILD)/cmd/veneer/%.o $(BUILD)/modules/cmd.a $(BUILD)/libveneer.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # The same target as a replay program (default) or as a libFuzzer binary (CC=clang FUZZ=libfuzzer).
 FUZZ_MAIN = $(if $(filter libfuzzer,$(FUZZ)),,$(BUILD)/lib/util/fuzz_main.o)
@@ -187,4 +199,4 @@ help:
 
 FORCE:
 .PHONY: all tests fuzzers check install uninstall dist clean help FORCE
--include $(OBJ_LIB:.o=.d) $(OBJ_CMD:.o=.d) $(SRC_TEST:%.c=$(BUILD)/%.d) $(SRC_FUZZ:%.c=$(BUILD)/%.d)
+-include $(OBJ_LIB:.o=.d) $(OBJ_CMD:.o=.d) $(SRC_TEST:%.c=$(BUILD)/%.d) $(SRC_CMD_TEST:%.c=$(BUILD)/%.d) $(SRC_FUZZ:%.c=$(BUILD)/%.d)

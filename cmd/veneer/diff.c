@@ -40,6 +40,7 @@ static void show_layer_table(struct out *out, const struct vn_layer_info *layers
 
 	for (size_t i = 0; i < n; i++) {
 		const struct vn_layer_info *layer = &layers[i];
+		OUT_CLEANUP(text_release) struct text step = { 0 };
 		enum out_style style;
 		const char *state = state_of(layer, &style);
 
@@ -49,7 +50,8 @@ static void show_layer_table(struct out *out, const struct vn_layer_info *layers
 		}
 		shown++;
 		out_cellf(&table, OUT_PLAIN, "%zu", layer->new_number);
-		out_cell(&table, OUT_PLAIN, layer->step && *layer->step ? layer->step : "(no history)");
+		show_step(&step, layer->step ? layer->step : "");
+		out_cell(&table, OUT_PLAIN, text_get(&step));
 		out_cell(&table, OUT_PLAIN, vn_size_text(layer->size, size));
 		out_cell(&table, style, state);
 		if (layer->in == VN_LAYER_BOTH)
@@ -318,9 +320,8 @@ static void show_next(struct out *out, const struct cmd_call *call, const struct
 		uint64_t n = summary->class_files[real[i]];
 
 		if (n) {
-			text_add(&blockers, blockers.len ? ", " : "");
-			text_addf(&blockers, "%s ", cmd_class_names[real[i]]);
-			show_count(&blockers, n, "file");
+			text_addf(&blockers, "%s%s %s file%s", blockers.len ? ", " : "", vn_count_text(n, a),
+				  cmd_class_names[real[i]], n == 1 ? "" : "s");
 		}
 	}
 	out_put(out, "\n");

@@ -30,10 +30,13 @@ static void show_layers(struct out *out, const struct vn_inspect_layer *layers, 
 	char size[VN_SIZE_TEXT];
 
 	for (size_t i = 0; i < n; i++) {
+		OUT_CLEANUP(text_release) struct text step = { 0 };
+
+		show_step(&step, layers[i].step ? layers[i].step : "");
 		out_cellf(&table, OUT_PLAIN, "%zu", i + 1);
 		out_cell(&table, OUT_PLAIN, vn_size_text(layers[i].size, size));
 		out_cell(&table, OUT_DIM, layers[i].digest);
-		out_cell(&table, OUT_PLAIN, layers[i].step && *layers[i].step ? layers[i].step : "(no history)");
+		out_cell(&table, OUT_PLAIN, text_get(&step));
 	}
 	if (n) {
 		out_put(out, "\n");

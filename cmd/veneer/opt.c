@@ -50,7 +50,7 @@ static unsigned distance(const char *a, size_t na, const char *b, size_t nb)
 const char *opt_nearest(const char *typed, const char *const *words, size_t n)
 {
 	size_t len = strlen(typed);
-	unsigned best = (unsigned)(len / 3 + 1);
+	unsigned best = len < 6 ? 1 : (unsigned)(len / 3);
 	const char *nearest = NULL;
 
 	if (!len || len > MOST_WORD)

@@ -132,6 +132,8 @@ static size_t break_line(const char *text, size_t columns, size_t *ret_skip)
 		while (text[at] && text[at] != ' ')
 			at++;
 	}
+	while (at && text[at - 1] == ' ')
+		at--;
 	*ret_skip = strspn(text + at, " ");
 	return at;
 }

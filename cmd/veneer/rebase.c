@@ -86,58 +86,72 @@ static void carried_facts(struct out_table *facts, const struct vn_rebase_image 
 	facts->failed |= packages.failed || ignored.failed || classes.failed;
 }
 
-static void show_image(struct out *out, const struct vn_rebase_image *image, bool dry_run)
+static void image_facts(struct out_table *facts, const struct vn_rebase_image *image, bool dry_run)
 {
-	OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
 
-	show_fact(&facts, "base", OUT_PLAIN, "%s, %zu layer%s kept", image->base_name && *image->base_name ? image->base_name :
+	show_fact(facts, "base", OUT_PLAIN, "%s, %zu layer%s kept", image->base_name && *image->base_name ? image->base_name :
 		  image->base_digest ? image->base_digest : "OLD", image->base_layers, image->base_layers == 1 ? "" : "s");
-	layer_facts(&facts, image, dry_run);
-	carried_facts(&facts, image);
-	show_fact(&facts, "pull", OUT_PLAIN, "%s instead of %s", vn_size_text(image->pull_after, a),
+	layer_facts(facts, image, dry_run);
+	carried_facts(facts, image);
+	show_fact(facts, "pull", OUT_PLAIN, "%s instead of %s", vn_size_text(image->pull_after, a),
 		  vn_size_text(image->pull_before, b));
-	proof_fact(&facts, image);
-	out_table_print(&facts, out);
-	if (image->nblockers) {
-		OUT_CLEANUP(text_release) struct text line = { 0 };
-
-		show_count(&line, image->nblockers, "difference");
-		text_add(&line, " that paths mode does not carry:");
-		out_printf(out, "\n%s\n", text_get(&line));
-		show_files(out, image->blockers, image->nblockers, MOST_BLOCKERS);
-		out->failed |= line.failed;
-	}
+	proof_fact(facts, image);
 }
 
-static void show_outcome(struct out *out, const struct vn_rebase_result *result, bool dry_run)
+static void show_blockers(struct out *out, const struct vn_rebase_image *image)
 {
-	OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
-	const struct vn_source_change *source = result->source;
+	OUT_CLEANUP(text_release) struct text line = { 0 };
+
+	if (!image->nblockers)
+		return;
+	show_count(&line, image->nblockers, "difference");
+	text_add(&line, " that paths mode does not carry:");
+	out->failed |= line.failed;
+	out_printf(out, "\n%s\n", text_get(&line));
+	show_files(out, image->blockers, image->nblockers, MOST_BLOCKERS);
+}
+
+static void outcome_facts(struct out_table *facts, const struct vn_rebase_result *result, bool dry_run)
+{
 	char size[VN_SIZE_TEXT];
 
-	show_source(&facts, source, result->nsource);
+	show_source(facts, result->source, result->nsource);
 	if (result->up_to_date)
-		show_fact(&facts, "push", OUT_DIM, "nothing: %s is there already", result->reference);
+		show_fact(facts, "push", OUT_DIM, "nothing: %s is there already", result->reference);
 	else if (result->written)
-		show_fact(&facts, "push", OUT_GOOD, "%s to %s", vn_size_text(result->uploaded_bytes, size), result->reference);
+		show_fact(facts, "push", OUT_GOOD, "%s to %s", vn_size_text(result->uploaded_bytes, size), result->reference);
 	else if (dry_run)
-		show_fact(&facts, "push", OUT_NOTE, "nothing, a dry run: it would go to %s", result->reference);
-	out_table_print(&facts, out);
+		show_fact(facts, "push", OUT_NOTE, "nothing, a dry run: it would go to %s", result->reference);
 }
 
+/* One image shares its table with the outcome; the images of an index have a table each. */
 static void show_text(struct out *out, const struct vn_rebase_result *result, bool dry_run)
 {
+	OUT_CLEANUP(out_table_release) struct out_table last = SHOW_FACTS;
+
 	for (size_t i = 0; i < result->nimages; i++) {
-		if (result->nimages > 1) {
-			out_styled(out, OUT_BOLD, result->images[i].platform);
-			out_put(out, "\n");
+		OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
+
+		if (result->nimages == 1) {
+			image_facts(&last, &result->images[i], dry_run);
+			break;
 		}
-		show_image(out, &result->images[i], dry_run);
+		out_styled(out, OUT_BOLD, result->images[i].platform);
+		out_put(out, "\n");
+		image_facts(&facts, &result->images[i], dry_run);
+		out_table_print(&facts, out);
+		show_blockers(out, &result->images[i]);
+		out_put(out, "\n");
 	}
-	show_outcome(out, result, dry_run);
-	if (result->sentence && *result->sentence)
+	outcome_facts(&last, result, dry_run);
+	out_table_print(&last, out);
+	if (result->nimages == 1)
+		show_blockers(out, &result->images[0]);
+	if (result->sentence && *result->sentence) {
+		out_put(out, "\n");
 		out_paragraph(out, OUT_BOLD, 0, result->sentence);
+	}
 }
 
 static int write_digest(const char *path, const char *digest, struct vn_err *err)
@@ -254,7 +268,7 @@ static const struct cmd_example examples[] = {
 
 const struct vn_cmd cmd_rebase = {
 	.name = "rebase",
-	.summary = "make a thin image: OLD's layers and one small layer, behaving as NEW",
+	.summary = "make a thin image: OLD's layers and a small one, behaving as NEW",
 	.about = "Write to DEST an image of OLD's layers, byte for byte, and one layer on top that makes the result equal NEW. A "
 		 "device that holds OLD pulls just that layer. The result is read back and compared with NEW before success "
 		 "is reported.",

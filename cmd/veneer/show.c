@@ -28,6 +28,29 @@ void show_count(struct text *text, uint64_t n, const char *noun)
 	text_addf(text, "%s %s%s", vn_count_text(n, count), noun, n == 1 ? "" : "s");
 }
 
+void show_step(struct text *text, const char *step)
+{
+	static const char nop[] = "/bin/sh -c #(nop)", run[] = "/bin/sh -c ";
+	size_t len;
+
+	if (!strncmp(step, nop, sizeof(nop) - 1)) {
+		step += sizeof(nop) - 1;
+	} else if (!strncmp(step, run, sizeof(run) - 1)) {
+		step += sizeof(run) - 1;
+		text_add(text, "RUN ");
+	}
+	for (step += strspn(step, " \t\n"); *step; step += len) {
+		len = strcspn(step, " \t\n");
+		text_add_bytes(text, step, len);
+		step += len;
+		len = strspn(step, " \t\n");
+		if (step[len])
+			text_add(text, " ");
+	}
+	if (!text->len)
+		text_add(text, "(no history)");
+}
+
 static void add_part(struct text *text, const char *part)
 {
 	if (part && *part)

@@ -11,6 +11,8 @@ void show_fact(struct out_table *facts, const char *label, enum out_style style,
 
 /* "1 file", "24,113 files" */
 void show_count(struct text *text, uint64_t n, const char *noun);
+/* A history entry as a Dockerfile has it: without "/bin/sh -c", white space collapsed. */
+void show_step(struct text *text, const char *step);
 /* One fact for each model that changed; the label on the first. Returns how many. */
 size_t show_models(struct out_table *facts, const char *label, const struct vn_model_info *models, size_t n);
 /* "python3-yaml 6.0-3 added, iot-driver 1.0 → 2.0, and 3 more" */

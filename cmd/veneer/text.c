@@ -194,6 +194,12 @@ void text_escape_bytes(struct text *text, const char *bytes, size_t len, bool ke
 	for (; len; bytes += n, len -= n) {
 		unsigned code = (unsigned char)*bytes;
 
+		for (n = 0; n < len && bytes[n] >= ' ' && bytes[n] < 0x7f; n++)
+			;
+		if (n) {
+			text_add_bytes(text, bytes, n);
+			continue;
+		}
 		n = text_decode(bytes, len, &code);
 		if (!n) {
 			n = 1;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #define WIDTH 79           /* columns of --help, whatever the terminal */
-#define OPTION_AT 26       /* column that the texts of options begin in */
+#define OPTION_AT 29       /* column that the texts of options begin in */
 
 /* `text` in words from column `at`, the first line already filled up to `filled`. */
 static void put_words(struct out *out, size_t filled, size_t at, const char *text)
