@@ -2,6 +2,7 @@
 #include "diff/config.h"
 #include "diff/packages.h"
 #include "diff/sentence.h"
+#include "util/num.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -188,9 +188,12 @@ static int keep_change(struct walk *w, const struct vn_pair *p, enum vn_change c
 
 static const struct vn_rule *rule_of(struct walk *w, const struct vn_pair *p, bool model_format)
 {
-	if (p->old_ && p->new_ && p->fields == VN_FIELD_MTIME)
-		return &vn_rule_metadata;
-	const struct vn_rule *rule = vn_rules_match(w->options->rules, p->path, model_format);
+	const struct vn_rule *rule;
+	if (p->old_ && p->new_ && p->fields == VN_FIELD_MTIME) {
+		rule = vn_rules_for_times(w->options->rules, p->path);
+		return rule ? rule : &vn_rule_metadata;
+	}
+	rule = vn_rules_match(w->options->rules, p->path, p->fields, model_format);
 	unsigned beside = p->fields & ~(unsigned)(VN_FIELD_MTIME | VN_FIELD_CONTENT);
 	return p->only_stamp && !beside && rule->class_ != VN_CLASS_NOISE ? &vn_rule_bytecode : rule;
 }
@@ -214,7 +217,7 @@ static int one_pair(void *user, const struct vn_pair *p, struct vn_err *err)
 	const struct vn_rule *rule = differs ? rule_of(w, p, format) : NULL;
 	bool names = differs ? rule->class_ == VN_CLASS_MODEL || rule == &vn_rule_metadata : true;
 	if (names && (format || vn_rules_may_name(w->options->rules, p->path, false)) &&
-	    vn_rules_match(w->options->rules, p->path, format)->class_ == VN_CLASS_MODEL)
+	    vn_rules_match(w->options->rules, p->path, p->fields, format)->class_ == VN_CLASS_MODEL)
 		r = note_model(w, p, differs && rule != &vn_rule_metadata, err);
 	if (r < 0)
 		return r;

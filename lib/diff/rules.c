@@ -1,101 +1,101 @@
 #include "diff/rules.h"
-#include "source/source.h"
+#include "source/policy.h"
 #include "util/buf.h"
 #include "util/path.h"
 #include <string.h>
 
-const struct vn_rule vn_rule_metadata = { "times", VN_CLASS_METADATA, NULL };
-const struct vn_rule vn_rule_bytecode = { "python-bytecode", VN_CLASS_NOISE, NULL };
-const struct vn_rule vn_rule_bytecode_pair = { "python-bytecode-pair", VN_CLASS_DEPENDENCY, NULL };
+const struct vn_rule vn_rule_metadata = { "times", VN_CLASS_METADATA, NULL, 0 };
+const struct vn_rule vn_rule_bytecode = { "python-bytecode", VN_CLASS_NOISE, NULL, 0 };
+const struct vn_rule vn_rule_bytecode_pair = { "python-bytecode-pair", VN_CLASS_DEPENDENCY, NULL, 0 };
 
 /* Order matters: what is certain comes before what is likely. veneer-diff(1) describes every name. */
 static const struct vn_rule built_in[] = {
-	{ "azureml-model", VN_CLASS_MODEL, "**/azureml-models/**" },
-	{ "azureml-model-map", VN_CLASS_MODEL, "**/model_config_map.json" },
-	{ "azureml-driver", VN_CLASS_SCORE, "/var/azureml-app/*.py" },
+	{ "azureml-model", VN_CLASS_MODEL, "**/azureml-models/**", 0 },
+	{ "azureml-model-map", VN_CLASS_MODEL, "**/model_config_map.json", 0 },
+	{ "azureml-driver", VN_CLASS_SCORE, "/var/azureml-app/*.py", 0 },
 
-	{ "apt-cache", VN_CLASS_NOISE, "/var/cache/apt/**" },
-	{ "apt-lists", VN_CLASS_NOISE, "/var/lib/apt/lists/**" },
-	{ "apt-lists", VN_CLASS_NOISE, "/var/lib/apt/periodic/**" },
-	{ "dpkg-backup", VN_CLASS_NOISE, "/var/lib/dpkg/*-old" },
-	{ "dpkg-backup", VN_CLASS_NOISE, "/var/backups/**" },
-	{ "dpkg-lock", VN_CLASS_NOISE, "/var/lib/dpkg/lock*" },
-	{ "dpkg-lock", VN_CLASS_NOISE, "/var/lib/dpkg/triggers/Lock" },
-	{ "debconf-cache", VN_CLASS_NOISE, "/var/cache/debconf/**" },
-	{ "ldconfig-cache", VN_CLASS_NOISE, "/var/cache/ldconfig/**" },
-	{ "man-cache", VN_CLASS_NOISE, "/var/cache/man/**" },
-	{ "font-cache", VN_CLASS_NOISE, "/var/cache/fontconfig/**" },
-	{ "logs", VN_CLASS_NOISE, "/var/log/**" },
-	{ "logs", VN_CLASS_NOISE, "/var/azureml-logs/**" },
-	{ "logs", VN_CLASS_NOISE, "**/.npm/_logs/**" },
-	{ "conda-history", VN_CLASS_NOISE, "**/conda-meta/history" },
-	{ "conda-cache", VN_CLASS_NOISE, "**/conda/pkgs/**" },
-	{ "conda-cache", VN_CLASS_NOISE, "**/miniconda*/pkgs/**" },
-	{ "conda-cache", VN_CLASS_NOISE, "**/anaconda*/pkgs/**" },
-	{ "conda-cache", VN_CLASS_NOISE, "**/.conda/environments.txt" },
-	{ "pip-cache", VN_CLASS_NOISE, "**/.cache/pip/**" },
-	{ "apk-cache", VN_CLASS_NOISE, "/var/cache/apk/**" },
-	{ "apk-cache", VN_CLASS_NOISE, "/etc/apk/cache/**" },
-	{ "yum-cache", VN_CLASS_NOISE, "/var/cache/yum/**" },
-	{ "yum-cache", VN_CLASS_NOISE, "/var/cache/dnf/**" },
-	{ "yum-cache", VN_CLASS_NOISE, "/var/lib/dnf/history*" },
-	{ "yum-cache", VN_CLASS_NOISE, "/var/lib/yum/history/**" },
-	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/__db.*" },
-	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/.rpm.lock" },
-	{ "rpm-state", VN_CLASS_NOISE, "**/rpmdb.sqlite-*" },
-	{ "temporary-files", VN_CLASS_NOISE, "/tmp/**" },
-	{ "temporary-files", VN_CLASS_NOISE, "/var/tmp/**" },
-	{ "temporary-files", VN_CLASS_NOISE, "/run/**" },
-	{ "machine-id", VN_CLASS_NOISE, "/etc/machine-id" },
-	{ "machine-id", VN_CLASS_NOISE, "/var/lib/dbus/machine-id" },
-	{ "build-host", VN_CLASS_NOISE, "/etc/resolv.conf" },
-	{ "build-host", VN_CLASS_NOISE, "/etc/hostname" },
-	{ "build-host", VN_CLASS_NOISE, "/etc/hosts" },
-	{ "build-host", VN_CLASS_NOISE, "/.dockerenv" },
-	{ "shell-history", VN_CLASS_NOISE, "/root/.*_history" },
-	{ "shell-history", VN_CLASS_NOISE, "/root/.wget-hsts" },
+	{ "apt-cache", VN_CLASS_NOISE, "/var/cache/apt/**", 0 },
+	{ "apt-lists", VN_CLASS_NOISE, "/var/lib/apt/lists/**", 0 },
+	{ "apt-lists", VN_CLASS_NOISE, "/var/lib/apt/periodic/**", 0 },
+	{ "dpkg-backup", VN_CLASS_NOISE, "/var/lib/dpkg/*-old", 0 },
+	{ "dpkg-backup", VN_CLASS_NOISE, "/var/backups/**", 0 },
+	{ "dpkg-lock", VN_CLASS_NOISE, "/var/lib/dpkg/lock*", 0 },
+	{ "dpkg-lock", VN_CLASS_NOISE, "/var/lib/dpkg/triggers/Lock", 0 },
+	{ "debconf-cache", VN_CLASS_NOISE, "/var/cache/debconf/**", 0 },
+	{ "ldconfig-cache", VN_CLASS_NOISE, "/var/cache/ldconfig/**", 0 },
+	{ "man-cache", VN_CLASS_NOISE, "/var/cache/man/**", 0 },
+	{ "font-cache", VN_CLASS_NOISE, "/var/cache/fontconfig/**", 0 },
+	{ "logs", VN_CLASS_NOISE, "/var/log/**", 0 },
+	{ "logs", VN_CLASS_NOISE, "/var/azureml-logs/**", 0 },
+	{ "logs", VN_CLASS_NOISE, "**/.npm/_logs/**", 0 },
+	{ "conda-history", VN_CLASS_NOISE, "**/conda-meta/history", 0 },
+	{ "conda-cache", VN_CLASS_NOISE, "**/conda/pkgs/**", 0 },
+	{ "conda-cache", VN_CLASS_NOISE, "**/miniconda*/pkgs/**", 0 },
+	{ "conda-cache", VN_CLASS_NOISE, "**/anaconda*/pkgs/**", 0 },
+	{ "conda-cache", VN_CLASS_NOISE, "**/.conda/environments.txt", 0 },
+	{ "pip-cache", VN_CLASS_NOISE, "**/.cache/pip/**", 0 },
+	{ "apk-cache", VN_CLASS_NOISE, "/var/cache/apk/**", 0 },
+	{ "apk-cache", VN_CLASS_NOISE, "/etc/apk/cache/**", 0 },
+	{ "yum-cache", VN_CLASS_NOISE, "/var/cache/yum/**", 0 },
+	{ "yum-cache", VN_CLASS_NOISE, "/var/cache/dnf/**", 0 },
+	{ "yum-cache", VN_CLASS_NOISE, "/var/lib/dnf/history*", 0 },
+	{ "yum-cache", VN_CLASS_NOISE, "/var/lib/yum/history/**", 0 },
+	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/__db.*", 0 },
+	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/.rpm.lock", 0 },
+	{ "rpm-state", VN_CLASS_NOISE, "**/rpmdb.sqlite-*", 0 },
+	{ "temporary-files", VN_CLASS_NOISE, "/tmp/**", 0 },
+	{ "temporary-files", VN_CLASS_NOISE, "/var/tmp/**", 0 },
+	{ "temporary-files", VN_CLASS_NOISE, "/run/**", 0 },
+	{ "machine-id", VN_CLASS_NOISE, "/etc/machine-id", 0 },
+	{ "machine-id", VN_CLASS_NOISE, "/var/lib/dbus/machine-id", 0 },
+	{ "build-host", VN_CLASS_NOISE, "/etc/resolv.conf", 0 },
+	{ "build-host", VN_CLASS_NOISE, "/etc/hostname", 0 },
+	{ "build-host", VN_CLASS_NOISE, "/etc/hosts", 0 },
+	{ "build-host", VN_CLASS_NOISE, "/.dockerenv", 0 },
+	{ "shell-history", VN_CLASS_NOISE, "/root/.*_history", 0 },
+	{ "shell-history", VN_CLASS_NOISE, "/root/.wget-hsts", 0 },
 
-	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/dpkg/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/apt/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "/lib/apk/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "/usr/lib/apk/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "/etc/apk/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/rpm/**" },
-	{ "package-database", VN_CLASS_DEPENDENCY, "**/conda-meta/**" },
-	{ "python-packages", VN_CLASS_DEPENDENCY, "**/site-packages/**" },
-	{ "python-packages", VN_CLASS_DEPENDENCY, "**/dist-packages/**" },
-	{ "python-packages", VN_CLASS_DEPENDENCY, "**/lib/python*/**" },
-	{ "node-packages", VN_CLASS_DEPENDENCY, "**/node_modules/**" },
-	{ "conda-packages", VN_CLASS_DEPENDENCY, "/opt/conda/**" },
-	{ "conda-packages", VN_CLASS_DEPENDENCY, "/opt/miniconda*/**" },
-	{ "conda-packages", VN_CLASS_DEPENDENCY, "/azureml-envs/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/lib*/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/bin/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/sbin/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/include/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/local/lib*/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/local/bin/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/lib*/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/bin/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/sbin/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/alternatives/**" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/ld.so.*" },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/ssl/certs/**" },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/dpkg/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/apt/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/lib/apk/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/usr/lib/apk/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/etc/apk/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "/var/lib/rpm/**", 0 },
+	{ "package-database", VN_CLASS_DEPENDENCY, "**/conda-meta/**", 0 },
+	{ "python-packages", VN_CLASS_DEPENDENCY, "**/site-packages/**", 0 },
+	{ "python-packages", VN_CLASS_DEPENDENCY, "**/dist-packages/**", 0 },
+	{ "python-packages", VN_CLASS_DEPENDENCY, "**/lib/python*/**", 0 },
+	{ "node-packages", VN_CLASS_DEPENDENCY, "**/node_modules/**", 0 },
+	{ "conda-packages", VN_CLASS_DEPENDENCY, "/opt/conda/**", 0 },
+	{ "conda-packages", VN_CLASS_DEPENDENCY, "/opt/miniconda*/**", 0 },
+	{ "conda-packages", VN_CLASS_DEPENDENCY, "/azureml-envs/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/lib*/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/bin/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/sbin/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/include/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/local/lib*/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/local/bin/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/lib*/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/bin/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/sbin/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/alternatives/**", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/ld.so.*", 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/ssl/certs/**", 0 },
 
-	{ "model-format", VN_CLASS_MODEL, NULL },
-	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/share/**" },
-	{ "score-script", VN_CLASS_SCORE, "score.py" },
-	{ "score-script", VN_CLASS_SCORE, "*_score.py" },
-	{ "score-script", VN_CLASS_SCORE, "scoring.py" },
-	{ "system-settings", VN_CLASS_CONFIG, "/etc/**" },
-	{ "settings", VN_CLASS_CONFIG, "*.yaml" },
-	{ "settings", VN_CLASS_CONFIG, "*.yml" },
-	{ "settings", VN_CLASS_CONFIG, "*.toml" },
-	{ "settings", VN_CLASS_CONFIG, "*.ini" },
-	{ "settings", VN_CLASS_CONFIG, "*.cfg" },
-	{ "settings", VN_CLASS_CONFIG, "*.conf" },
-	{ "settings", VN_CLASS_CONFIG, "*.env" },
-	{ "other", VN_CLASS_OTHER, "**" },
+	{ "model-format", VN_CLASS_MODEL, NULL, 0 },
+	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/share/**", 0 },
+	{ "score-script", VN_CLASS_SCORE, "score.py", 0 },
+	{ "score-script", VN_CLASS_SCORE, "*_score.py", 0 },
+	{ "score-script", VN_CLASS_SCORE, "scoring.py", 0 },
+	{ "system-settings", VN_CLASS_CONFIG, "/etc/**", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.yaml", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.yml", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.toml", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.ini", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.cfg", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.conf", 0 },
+	{ "settings", VN_CLASS_CONFIG, "*.env", 0 },
+	{ "other", VN_CLASS_OTHER, "**", 0 },
 };
 
 static const char *const class_names[VN_CLASSES] = {
@@ -140,7 +140,8 @@ const char *vn_fields_text(unsigned fields, char out[80])
 	return out;
 }
 
-static int add(struct vn_rules *rules, const char *name, enum vn_class class_, const char *pattern, struct vn_err *err)
+static int add(struct vn_rules *rules, const char *name, enum vn_class class_, const char *pattern, unsigned only,
+	       struct vn_err *err)
 {
 	int r = vn_grow(&rules->user, &rules->user_cap, rules->nuser + 1, sizeof(*rules->user), err);
 	if (r < 0)
@@ -149,6 +150,7 @@ static int add(struct vn_rules *rules, const char *name, enum vn_class class_, c
 	rule->name = vn_arena_text(&rules->arena, name, err);
 	rule->pattern = vn_arena_text(&rules->arena, pattern, err);
 	rule->class_ = class_;
+	rule->only = only;
 	if (!rule->name || !rule->pattern)
 		return -(int)err->code;
 	rules->nuser++;
@@ -178,15 +180,20 @@ static int add_azureml(struct vn_rules *rules, const struct vn_config *config, s
 	int r = 0;
 	if (model && *model == '/' && strlen(model) > 1) {
 		const char *pattern = vn_arena_printf(&rules->arena, err, "%s/**", model);
-		r = pattern ? add(rules, "azureml-model-dir", VN_CLASS_MODEL, pattern, err) : -(int)err->code;
+		r = pattern ? add(rules, "azureml-model-dir", VN_CLASS_MODEL, pattern, 0, err) : -(int)err->code;
 	}
 	if (r == 0 && script && *script) {
 		const char *pattern = vn_arena_printf(&rules->arena, err, "%s/%s", root && *root == '/' ? root : "/var/azureml-app",
 						      script);
-		r = pattern ? add(rules, "azureml-entry-script", VN_CLASS_SCORE, *script == '/' ? script : pattern, err) :
+		r = pattern ? add(rules, "azureml-entry-script", VN_CLASS_SCORE, *script == '/' ? script : pattern, 0, err) :
 			      -(int)err->code;
 	}
 	return r;
+}
+
+static unsigned only_of(enum vn_policy_only only)
+{
+	return only == VN_ONLY_MTIME ? VN_FIELD_MTIME : only == VN_ONLY_CONTENT ? VN_FIELD_CONTENT | VN_FIELD_MTIME : 0;
 }
 
 int vn_rules_open(const struct vn_policy *policy, const struct vn_config *config, struct vn_rules *ret, struct vn_err *err)
@@ -199,7 +206,7 @@ int vn_rules_open(const struct vn_policy *policy, const struct vn_config *config
 			r = vn_fail(err, VN_EUSAGE, "the policy's rule \"%s\" names no class: \"%s\"", policy->rules[i].name,
 				    policy->rules[i].class_name);
 		else
-			r = add(&rules, policy->rules[i].name, class_, policy->rules[i].pattern, err);
+			r = add(&rules, policy->rules[i].name, class_, policy->rules[i].pattern, only_of(policy->rules[i].only), err);
 	}
 	if (r == 0 && config)
 		r = add_azureml(&rules, config, err);
@@ -218,16 +225,29 @@ void vn_rules_release(struct vn_rules *rules)
 	*rules = (struct vn_rules){ { NULL }, NULL, 0, 0 };
 }
 
-const struct vn_rule *vn_rules_match(const struct vn_rules *rules, const char *path, bool model_format)
+static bool user_match(const struct vn_rule *rule, const char *path, unsigned fields)
+{
+	return (!rule->only || (fields && !(fields & ~rule->only))) && vn_path_match(rule->pattern, path);
+}
+
+const struct vn_rule *vn_rules_match(const struct vn_rules *rules, const char *path, unsigned fields, bool model_format)
 {
 	size_t n = sizeof(built_in) / sizeof(built_in[0]);
 	for (size_t i = 0; i < rules->nuser; i++)
-		if (vn_path_match(rules->user[i].pattern, path))
+		if (user_match(&rules->user[i], path, fields))
 			return &rules->user[i];
 	for (size_t i = 0; i < n; i++)
 		if (built_in[i].pattern ? vn_path_match(built_in[i].pattern, path) : model_format)
 			return &built_in[i];
 	return &built_in[n - 1];
+}
+
+const struct vn_rule *vn_rules_for_times(const struct vn_rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->nuser; i++)
+		if (rules->user[i].only == VN_FIELD_MTIME && vn_path_match(rules->user[i].pattern, path))
+			return &rules->user[i];
+	return NULL;
 }
 
 bool vn_rules_may_name(const struct vn_rules *rules, const char *path, bool model_format)
