@@ -2,6 +2,8 @@
  * order; what does not match is answered with 599 and remembered, so that the test names it. Requests are recorded. */
 #ifndef VN_REGISTRY_FAKE_H
 #define VN_REGISTRY_FAKE_H
+#include "registry/registry.h"
+#include "util/cleanup.h"
 #include "util/test.h"
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -13,13 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* a step names what it is about and leaves the rest at zero */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 struct fake_step {
 	const char *want;            /* "GET /v2/": the request line up to a prefix of the path and query */
 	const char *has;             /* a piece that the request's header or body must hold; a leading '!' forbids it */
 	const char *answer;          /* "200" or "200 OK\nName: value\nName: value"; %s in it is the server's host:port */
 	const char *body;            /* NULL: none. Content-Length is added unless the answer has one or chunked */
 	size_t body_len;             /* 0: strlen */
-	size_t cut;                  /* not 0: the connection is aborted after that many bytes of the body */
+	size_t cut;                  /* not 0: the connection ends after that many bytes of the body */
+	bool reset;                  /* … by a reset, a moment later */
 	unsigned drip_ms;            /* not 0: the body's second half comes after that time */
 	bool hang;                   /* nothing more is sent, the connection stays open until the client leaves */
 	bool unread;                 /* answered without reading the request's body, connection closed */
@@ -51,6 +57,8 @@ static inline void fake_send(int fd, const void *data, size_t len)
 static inline void fake_reset(int fd)
 {
 	struct linger now = { 1, 0 };
+	struct timespec moment = { 0, 100000000 };
+	nanosleep(&moment, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
@@ -186,7 +194,7 @@ static inline void *fake_run(void *user)
 		f->connections++;
 		size_t before = f->at;
 		fake_serve(f, fd);
-		if (f->at > before && f->script[f->at - 1].cut)
+		if (f->at > before && f->script[f->at - 1].reset)
 			fake_reset(fd);
 		close(fd);
 	}
@@ -218,5 +226,67 @@ static inline void fake_stop(struct fake *f)
 	CHECK_STR(f->script[f->at].want ? f->script[f->at].want : "", "");
 	for (size_t i = 0; i < f->logged; i++)
 		free(f->log[i]);
+}
+
+/* ---- what the tests of source and sink share */
+struct fake_world {
+	struct fake fake;
+	char told[8192];             /* every event's text */
+	unsigned pauses;
+	uint64_t paused_ms;
+	struct vn_registry_options opt;
+	struct vn_events events;
+};
+
+static inline void fake_tell(void *user, const struct vn_event *event)
+{
+	struct fake_world *w = user;
+	size_t n = strlen(w->told);
+	if (event->kind == VN_EVENT_WARNING || event->kind == VN_EVENT_DEBUG)
+		snprintf(w->told + n, sizeof w->told - n, "%s%s\n", event->kind == VN_EVENT_WARNING ? "W " : "", event->text);
+}
+
+static inline void fake_pause(void *user, uint64_t ms)
+{
+	struct fake_world *w = user;
+	w->pauses++;
+	w->paused_ms += ms;
+}
+
+/* Plain HTTP, no real waiting, credentials from a file that is not there unless a test names one. */
+static inline void fake_world_open(struct fake_world *w, const struct fake_step *script)
+{
+	memset(w, 0, sizeof *w);
+	fake_start(&w->fake, script);
+	w->opt = (struct vn_registry_options){ .plain_http = true, .pause = fake_pause, .pause_user = w };
+	w->events = (struct vn_events){ fake_tell, w };
+}
+
+static inline void fake_ref(const struct fake_world *w, const char *rest, struct vn_ref *ret)
+{
+	struct vn_err err = { 0 };
+	char text[400];
+	snprintf(text, sizeof text, "%s/%s", w->fake.host, rest);
+	CHECK_OK(vn_ref_parse(text, ret, &err), &err);
+}
+
+static inline struct vn_source *fake_source(struct fake_world *w, const char *rest)
+{
+	VN_AUTO(vn_ref) ref = { 0 };
+	struct vn_err err = { 0 };
+	struct vn_source *s = NULL;
+	fake_ref(w, rest, &ref);
+	CHECK_OK(vn_registry_source_open(&ref, &w->opt, &w->events, &s, &err), &err);
+	return s;
+}
+
+static inline struct vn_sink *fake_sink(struct fake_world *w, const char *rest)
+{
+	VN_AUTO(vn_ref) ref = { 0 };
+	struct vn_err err = { 0 };
+	struct vn_sink *k = NULL;
+	fake_ref(w, rest, &ref);
+	CHECK_OK(vn_registry_sink_open(&ref, &w->opt, &w->events, &k, &err), &err);
+	return k;
 }
 #endif

@@ -425,7 +425,7 @@ static ssize_t body_next(struct vn_in *in, const void **ret_block, struct vn_err
 		quiet_end(&q);
 	}
 	if (!t->data.len && !t->over && drive(t, have_data, err) < 0)
-		return -err->code;
+		return -(ssize_t)err->code;
 	if (!t->data.len)
 		return t->result || t->failed ? explain(t, err) : 0;
 	t->handed = true;
