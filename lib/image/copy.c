@@ -60,6 +60,22 @@ static int copy_one(struct copying *c, const struct vn_desc *desc, const char *w
 	return rc;
 }
 
+/* Only a sink that asks for it makes the configuration be read ahead. */
+static int announce(struct copying *c, const struct vn_manifest *m, struct vn_err *err)
+{
+	VN_AUTO_IN *in = NULL;
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_CONFIG);
+	VN_AUTO(vn_config) config = { 0 };
+	if (!c->to->ops->expect || vn_mediatype(m->config.media_type)->kind != VN_KIND_CONFIG)
+		return 0;
+	int rc = vn_source_blob(c->from, &m->config, c->cache, "configuration", &in, err);
+	if (rc == 0)
+		rc = vn_in_read_all(in, &bytes, err);
+	if (rc == 0)
+		rc = vn_config_parse(vn_buf_text(&bytes), bytes.len, &config, err);
+	return rc < 0 ? vn_wrap(err, "%s", c->from->ref.text) : vn_sink_expect(c->to, m, &config, err);
+}
+
 static int copy_blobs(struct copying *c, const struct vn_manifest *m, struct vn_err *err)
 {
 	char what[600];
@@ -129,7 +145,9 @@ static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged
 		rc = vn_manifest_parse(vn_buf_text(&bytes), bytes.len, &m, err);
 		if (rc < 0)
 			return vn_wrap(err, "manifest of %s", c->from->ref.text);
-		rc = copy_blobs(c, &m, err);
+		rc = announce(c, &m, err);
+		if (rc == 0)
+			rc = copy_blobs(c, &m, err);
 		c->result.images++;
 	}
 	if (rc == 0)

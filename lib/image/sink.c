@@ -8,6 +8,11 @@ void vn_sink_close(struct vn_sink *k)
 		k->ops->close(k);
 }
 
+int vn_sink_expect(struct vn_sink *k, const struct vn_manifest *m, const struct vn_config *c, struct vn_err *err)
+{
+	return k->ops->expect ? k->ops->expect(k, m, c, err) : 0;
+}
+
 struct memory {
 	const void *bytes;
 	size_t len;

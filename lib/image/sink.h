@@ -3,6 +3,7 @@
 #ifndef VN_IMAGE_SINK_H
 #define VN_IMAGE_SINK_H
 #include "image/source.h"
+#include "oci/config.h"
 
 /* Bytes that can be read again from the start, for a retry. */
 struct vn_body {
@@ -28,6 +29,9 @@ struct vn_sink_ops {
 	/* A second source over the same place, to read back what was written. */
 	int (*reopen)(struct vn_sink *k, struct vn_source **ret, struct vn_err *err);
 	enum vn_family only;                 /* VN_FAMILY_NONE: takes both */
+	/* Told before an image's first blob, so that a place which knows layers by diff_id (an engine) can say in has_blob that
+	 * it needs none of those which it has. May be NULL. */
+	int (*expect)(struct vn_sink *k, const struct vn_manifest *m, const struct vn_config *c, struct vn_err *err);
 };
 struct vn_sink {
 	const struct vn_sink_ops *ops;
@@ -35,6 +39,7 @@ struct vn_sink {
 	const struct vn_events *events;
 };
 void vn_sink_close(struct vn_sink *k);
+int vn_sink_expect(struct vn_sink *k, const struct vn_manifest *m, const struct vn_config *c, struct vn_err *err);
 static inline void vn_sink_close_p(struct vn_sink **k) { vn_sink_close(*k); }
 static inline void vn_source_close_p(struct vn_source **s) { vn_source_close(*s); }
 #define VN_AUTO_SINK VN_CLEANUP(vn_sink_close_p) struct vn_sink
