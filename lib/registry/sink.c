@@ -96,7 +96,7 @@ static int sink_reopen(struct vn_sink *k, struct vn_source **ret, struct vn_err 
 }
 
 static const struct vn_sink_ops sink_ops = { sink_current, sink_has_blob, sink_mount_blob, sink_put_blob, sink_put_manifest,
-					     sink_commit, sink_close, sink_reopen, VN_FAMILY_NONE };
+					     sink_commit, sink_close, sink_reopen, VN_FAMILY_NONE, NULL };
 
 static int keep_options(struct registry_sink *r, const struct vn_registry_options *opt, struct vn_err *err)
 {
