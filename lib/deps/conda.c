@@ -1,8 +1,8 @@
 /* One package per file: {"name", "version", "build", "subdir", …}. */
 #include "deps/parse.h"
-#include "json/json.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
+#include "json/json.h"
 
 int vn_deps_conda(struct vn_deps *in, struct vn_err *err)
 {
@@ -10,7 +10,8 @@ int vn_deps_conda(struct vn_deps *in, struct vn_err *err)
 	VN_AUTO_FREE char *full = NULL;
 	const char *name, *version, *build = NULL, *arch = "";
 	if (in->len > VN_MAX_PACKAGE_JSON)
-		return vn_fail(err, VN_ELIMIT, "%.300s: %zu bytes, at most %u are read", in->path, in->len, VN_MAX_PACKAGE_JSON);
+		return vn_fail(err, VN_ELIMIT, "%.300s: %zu bytes, at most %u are read", in->path, in->len,
+			       VN_MAX_PACKAGE_JSON);
 	if (vn_json_parse(in->bytes, in->len, in->path, &v, err) < 0)
 		return -err->code;
 	struct vn_jv root = vn_jv_root(v, in->path);

@@ -15,9 +15,9 @@ static int check(void *user, const struct vn_package *p, struct vn_err *err)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const paths[] = { "var/lib/dpkg/status", "var/lib/dpkg/status.d/base", "lib/apk/db/installed",
-					     "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db", "var/lib/rpm/Packages",
-					     "conda-meta/x.json", "x.dist-info/METADATA" };
+	static const char *const paths[] = { "var/lib/dpkg/status",	 "var/lib/dpkg/status.d/base", "lib/apk/db/installed",
+					     "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db",    "var/lib/rpm/Packages",
+					     "conda-meta/x.json",	 "x.dist-info/METADATA" };
 	struct vn_err err = { 0 };
 	if (size == 0)
 		return 0;

@@ -109,6 +109,7 @@ int vn_packages_parse(enum vn_package_db db, const char *path, const void *bytes
 	if (!in.manager[0])
 		return vn_fail(err, VN_EUSAGE, "%.300s is not a package database", path);
 	if (len > VN_MAX_PACKAGE_DB)
-		return vn_fail(err, VN_ELIMIT, "%.300s: package database of %zu bytes, at most %u are read", path, len, VN_MAX_PACKAGE_DB);
+		return vn_fail(err, VN_ELIMIT, "%.300s: package database of %zu bytes, at most %u are read", path, len,
+			       VN_MAX_PACKAGE_DB);
 	return databases[db].parse(&in, err);
 }

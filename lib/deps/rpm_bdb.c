@@ -19,7 +19,7 @@ enum { ITEM_INLINE = 1, ITEM_OVERFLOW = 3 };
 struct bdb {
 	struct vn_deps *in;
 	bool big;
-	size_t page, pages;      /* bytes of a page, number of whole pages */
+	size_t page, pages; /* bytes of a page, number of whole pages */
 	size_t total;
 	struct vn_buf value;
 };
@@ -48,8 +48,8 @@ static int read_overflow(struct bdb *db, size_t at, uint32_t page, uint32_t len,
 		const uint8_t *p = in->bytes + page * db->page;
 		size_t n = u16(db, p + 22);
 		if (p[25] != PAGE_OVERFLOW || n == 0 || n > db->page - PAGE_HEAD || n > left)
-			return vn_deps_fail(in, page * db->page, err, "not an overflow page with at most %zu bytes (type %u, %zu bytes)", left,
-					    p[25], n);
+			return vn_deps_fail(in, page * db->page, err,
+					    "not an overflow page with at most %zu bytes (type %u, %zu bytes)", left, p[25], n);
 		if (vn_buf_add(&db->value, p + PAGE_HEAD, n, err) < 0)
 			return -err->code;
 		left -= n;
@@ -94,8 +94,8 @@ static int read_page(struct bdb *db, size_t number, struct vn_err *err)
 	for (size_t i = 0; i < entries; i++) {
 		size_t from = u16(db, p + PAGE_HEAD + 2 * i);
 		if (from < low || from >= end)
-			return vn_deps_fail(db->in, start + PAGE_HEAD + 2 * i, err, "item %zu at %zu, expected between %zu and %zu", i, from, low,
-					    end);
+			return vn_deps_fail(db->in, start + PAGE_HEAD + 2 * i, err,
+					    "item %zu at %zu, expected between %zu and %zu", i, from, low, end);
 		int rc = i % 2 ? read_value(db, start + from, start + end, err) : 0;
 		if (rc)
 			return rc;
@@ -123,7 +123,8 @@ static int open_meta(struct bdb *db, struct vn_err *err)
 	db->page = page;
 	db->pages = in->len / page;
 	if (u32(db, meta + 32) >= db->pages)
-		return vn_deps_fail(in, 32, err, "last page %u, but the file ends after %zu pages", u32(db, meta + 32), db->pages);
+		return vn_deps_fail(in, 32, err, "last page %u, but the file ends after %zu pages", u32(db, meta + 32),
+				    db->pages);
 	return 0;
 }
 

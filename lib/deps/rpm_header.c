@@ -35,21 +35,23 @@ static const char *text_at(const struct header *h, uint32_t offset)
 static int read_entry(struct vn_deps *in, size_t at, const uint8_t *entry, struct header *h, struct vn_err *err)
 {
 	uint32_t tag = be32(entry), type = be32(entry + 4), offset = be32(entry + 8), count = be32(entry + 12);
-	const char **field = tag == TAG_NAME	? &h->name :
-			     tag == TAG_VERSION ? &h->version :
-			     tag == TAG_RELEASE ? &h->release :
-			     tag == TAG_ARCH	? &h->arch :
-						  NULL;
+	const char **field = tag == TAG_NAME	  ? &h->name
+			     : tag == TAG_VERSION ? &h->version
+			     : tag == TAG_RELEASE ? &h->release
+			     : tag == TAG_ARCH	  ? &h->arch
+						  : NULL;
 	if (field) {
 		const char *text = type == TYPE_STRING && count == 1 ? text_at(h, offset) : NULL;
 		if (!text)
-			return vn_deps_fail(in, at, err, "rpm header tag %u (type %u, count %u, offset %u) is not a text of its data", tag,
+			return vn_deps_fail(in, at, err,
+					    "rpm header tag %u (type %u, count %u, offset %u) is not a text of its data", tag,
 					    type, count, offset);
 		if (!*field)
 			*field = text;
 	} else if (tag == TAG_EPOCH && !h->has_epoch) {
 		if (type != TYPE_INT32 || count < 1 || offset > h->dl || h->dl - offset < 4)
-			return vn_deps_fail(in, at, err, "rpm header tag %u (type %u, count %u, offset %u) is not a number of its data", tag,
+			return vn_deps_fail(in, at, err,
+					    "rpm header tag %u (type %u, count %u, offset %u) is not a number of its data", tag,
 					    type, count, offset);
 		h->has_epoch = true;
 		h->epoch = be32(h->data + offset);
@@ -64,7 +66,8 @@ int vn_deps_rpm_header(struct vn_deps *in, size_t at, const uint8_t *blob, size_
 	uint32_t il = be32(blob), dl = be32(blob + 4);
 	if (il == 0 || il > VN_MAX_RPM_TAGS || dl > len || (size_t)il * INDEX_ENTRY > len - 8 ||
 	    dl > len - 8 - (size_t)il * INDEX_ENTRY)
-		return vn_deps_fail(in, at, err, "rpm header of %zu bytes that claims %u tags and %u bytes of data", len, il, dl);
+		return vn_deps_fail(in, at, err, "rpm header of %zu bytes that claims %u tags and %u bytes of data", len, il,
+				    dl);
 	struct header h = { .data = blob + 8 + (size_t)il * INDEX_ENTRY, .dl = dl };
 	for (uint32_t i = 0; i < il; i++)
 		if (read_entry(in, at, blob + 8 + (size_t)i * INDEX_ENTRY, &h, err) < 0)
@@ -72,7 +75,10 @@ int vn_deps_rpm_header(struct vn_deps *in, size_t at, const uint8_t *blob, size_
 	if (h.name && strcmp(h.name, "gpg-pubkey") == 0)
 		return 0;
 	if (!h.name || !h.version || !h.release)
-		return vn_deps_fail(in, at, err, "rpm header without %s", !h.name ? "a name" : !h.version ? "a version" : "a release");
+		return vn_deps_fail(in, at, err, "rpm header without %s",
+				    !h.name	 ? "a name"
+				    : !h.version ? "a version"
+						 : "a release");
 	VN_AUTO_FREE char *full = NULL;
 	char epoch[16] = "";
 	if (h.has_epoch)

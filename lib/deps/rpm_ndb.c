@@ -25,8 +25,8 @@ static int read_slot(struct vn_deps *in, size_t at, size_t *total, struct vn_err
 	if (from == 0)
 		return 0;
 	if (from > in->len || size > in->len - from || size < BLOB_HEAD + BLOB_TAIL)
-		return vn_deps_fail(in, at, err, "a slot points to %llu bytes at %llu, outside the file", (unsigned long long)size,
-				    (unsigned long long)from);
+		return vn_deps_fail(in, at, err, "a slot points to %llu bytes at %llu, outside the file",
+				    (unsigned long long)size, (unsigned long long)from);
 	const uint8_t *blob = in->bytes + from;
 	uint32_t len = vn_get_u32(blob + 12);
 	if (memcmp(blob, "BlbS", 4) != 0 || vn_get_u32(blob + 4) != package)
@@ -50,7 +50,8 @@ int vn_deps_rpm_ndb(struct vn_deps *in, struct vn_err *err)
 		return vn_deps_fail(in, 4, err, "ndb version %u, expected 0", vn_get_u32(in->bytes + 4));
 	uint64_t slots_end = (uint64_t)vn_get_u32(in->bytes + 12) * PAGE;
 	if (slots_end == 0 || slots_end > in->len)
-		return vn_deps_fail(in, 12, err, "%u pages of slots in a file of %zu bytes", vn_get_u32(in->bytes + 12), in->len);
+		return vn_deps_fail(in, 12, err, "%u pages of slots in a file of %zu bytes", vn_get_u32(in->bytes + 12),
+				    in->len);
 	for (size_t at = HEADER; at < slots_end; at += SLOT) {
 		int rc = read_slot(in, at, &total, err);
 		if (rc)

@@ -28,21 +28,31 @@ static int sql_fail(const struct vn_deps *in, sqlite3 *db, int rc, struct vn_err
 	if (rc == SQLITE_NOMEM)
 		return vn_nomem(err);
 	if (rc == SQLITE_INTERRUPT)
-		return vn_fail(err, VN_ELIMIT, "%.300s: the sqlite database takes more than %d steps to read", in->path, VN_MAX_SQLITE_STEPS);
+		return vn_fail(err, VN_ELIMIT, "%.300s: the sqlite database takes more than %d steps to read", in->path,
+			       VN_MAX_SQLITE_STEPS);
 	return vn_fail(err, VN_EFORMAT, "%.300s: sqlite: %.200s", in->path, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }
 
 static void restrain(sqlite3 *db, int *steps)
 {
-	static const int off[] = { SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
-				   SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, SQLITE_DBCONFIG_DQS_DDL, SQLITE_DBCONFIG_DQS_DML };
+	static const int off[] = { SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
+				   SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
+				   SQLITE_DBCONFIG_DQS_DDL,	   SQLITE_DBCONFIG_DQS_DML };
 	static const struct {
 		int id, value;
 	} limits[] = {
-		{ SQLITE_LIMIT_LENGTH, VN_MAX_RPM_HEADER },  { SQLITE_LIMIT_SQL_LENGTH, 100000 }, { SQLITE_LIMIT_COLUMN, 100 },
-		{ SQLITE_LIMIT_EXPR_DEPTH, 20 },	     { SQLITE_LIMIT_COMPOUND_SELECT, 3 }, { SQLITE_LIMIT_VDBE_OP, 25000 },
-		{ SQLITE_LIMIT_FUNCTION_ARG, 8 },	     { SQLITE_LIMIT_ATTACHED, 0 },	  { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 },
-		{ SQLITE_LIMIT_VARIABLE_NUMBER, 10 },	     { SQLITE_LIMIT_TRIGGER_DEPTH, 1 },	  { SQLITE_LIMIT_WORKER_THREADS, 0 },
+		{ SQLITE_LIMIT_LENGTH, VN_MAX_RPM_HEADER },
+		{ SQLITE_LIMIT_SQL_LENGTH, 100000 },
+		{ SQLITE_LIMIT_COLUMN, 100 },
+		{ SQLITE_LIMIT_EXPR_DEPTH, 20 },
+		{ SQLITE_LIMIT_COMPOUND_SELECT, 3 },
+		{ SQLITE_LIMIT_VDBE_OP, 25000 },
+		{ SQLITE_LIMIT_FUNCTION_ARG, 8 },
+		{ SQLITE_LIMIT_ATTACHED, 0 },
+		{ SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50 },
+		{ SQLITE_LIMIT_VARIABLE_NUMBER, 10 },
+		{ SQLITE_LIMIT_TRIGGER_DEPTH, 1 },
+		{ SQLITE_LIMIT_WORKER_THREADS, 0 },
 	};
 	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
 		sqlite3_db_config(db, off[i], 0, NULL);
@@ -79,8 +89,9 @@ static int open_copy(const struct vn_deps *in, int *steps, sqlite3 **ret, struct
 static int want_table(const struct vn_deps *in, sqlite3 *db, struct vn_err *err)
 {
 	VN_CLEANUP(end_query) sqlite3_stmt *query = NULL;
-	int rc = sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_master WHERE name = 'Packages' AND type = 'table' AND rootpage > 1", -1,
-				    &query, NULL);
+	int rc = sqlite3_prepare_v2(db,
+				    "SELECT 1 FROM sqlite_master WHERE name = 'Packages' AND type = 'table' AND rootpage > 1",
+				    -1, &query, NULL);
 	if (rc != SQLITE_OK)
 		return sql_fail(in, db, rc, err);
 	rc = sqlite3_step(query);
@@ -112,7 +123,8 @@ int vn_deps_rpm_sqlite(struct vn_deps *in, struct vn_err *err)
 			return vn_fail(err, VN_EFORMAT, "%.300s: row %zu of Packages has no header", in->path, in->count);
 		total += (size_t)len;
 		if (total > in->len)
-			return vn_fail(err, VN_EFORMAT, "%.300s: the rows of Packages together are larger than the file", in->path);
+			return vn_fail(err, VN_EFORMAT, "%.300s: the rows of Packages together are larger than the file",
+				       in->path);
 		int told = vn_deps_rpm_header(in, in->count, blob, (size_t)len, err);
 		if (told)
 			return told;

@@ -53,9 +53,12 @@ static int list(void *user, const struct vn_package *p, struct vn_err *err)
 }
 
 static const char *const paths[] = {
-	[VN_DB_DPKG] = "var/lib/dpkg/status",	      [VN_DB_APK] = "lib/apk/db/installed",
-	[VN_DB_RPM_SQLITE] = "var/lib/rpm/rpmdb.sqlite", [VN_DB_RPM_NDB] = "var/lib/rpm/Packages.db",
-	[VN_DB_RPM_BDB] = "var/lib/rpm/Packages",     [VN_DB_CONDA] = "opt/conda-meta/x.json",
+	[VN_DB_DPKG] = "var/lib/dpkg/status",
+	[VN_DB_APK] = "lib/apk/db/installed",
+	[VN_DB_RPM_SQLITE] = "var/lib/rpm/rpmdb.sqlite",
+	[VN_DB_RPM_NDB] = "var/lib/rpm/Packages.db",
+	[VN_DB_RPM_BDB] = "var/lib/rpm/Packages",
+	[VN_DB_CONDA] = "opt/conda-meta/x.json",
 	[VN_DB_PYTHON] = "x.dist-info/METADATA",
 };
 
@@ -67,7 +70,8 @@ static void test_text(void)
 	} cases[] = {
 		{ VN_DB_DPKG, NULL, "", "" },
 		{ VN_DB_DPKG, NULL,
-		  "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: amd64\nDescription: x\n Package: no\n .\n\n"
+		  "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nArchitecture: amd64\nDescription: x\n "
+		  "Package: no\n .\n\n"
 		  "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\n"
 		  "Package: half\nStatus: install ok half-installed\nVersion: 1\n\n"
 		  "Package: none\nStatus: install ok not-installed\n\n"
@@ -81,10 +85,12 @@ static void test_text(void)
 		{ VN_DB_APK, NULL, "C:Q1abc=\nP:musl\nV:1.2.4-r2\nA:aarch64\nF:lib\nR:x\n\nP:zlib\nV:1.3-r0\n\n",
 		  "musl 1.2.4-r2 aarch64\nzlib 1.3-r0 \n" },
 		{ VN_DB_PYTHON, NULL,
-		  "Metadata-Version: 2.1\nName: numpy\nVersion: 1.26.4\nSummary: a\n  Name: folded\nodd line\n\nName: body\nVersion: 9\n",
+		  "Metadata-Version: 2.1\nName: numpy\nVersion: 1.26.4\nSummary: a\n  Name: folded\nodd line\n\nName: "
+		  "body\nVersion: 9\n",
 		  "numpy 1.26.4 \n" },
 		{ VN_DB_PYTHON, "a/six.egg-info", "Name: six\r\nVersion: 1.16.0\r\n", "six 1.16.0 \n" },
-		{ VN_DB_CONDA, NULL, "{\"name\":\"numpy\",\"version\":\"1.26.4\",\"build\":\"py311_0\",\"subdir\":\"linux-64\",\"files\":[]}",
+		{ VN_DB_CONDA, NULL,
+		  "{\"name\":\"numpy\",\"version\":\"1.26.4\",\"build\":\"py311_0\",\"subdir\":\"linux-64\",\"files\":[]}",
 		  "numpy 1.26.4-py311_0 linux-64\n" },
 		{ VN_DB_CONDA, NULL, "{\"name\":\"numpy\",\"version\":\"1.26.4\"}", "numpy 1.26.4 \n" },
 		{ VN_DB_RPM_SQLITE, NULL, "", "" },
@@ -95,7 +101,8 @@ static void test_text(void)
 		struct vn_err err = { 0 };
 		struct vn_buf found = VN_BUF(4096);
 		CHECK_OK(vn_packages_parse(cases[i].db, cases[i].path ? cases[i].path : paths[cases[i].db], cases[i].text,
-					   strlen(cases[i].text), list, &found, &err), &err);
+					   strlen(cases[i].text), list, &found, &err),
+			 &err);
 		CHECK_STR(vn_buf_text(&found), cases[i].packages);
 		vn_buf_release(&found);
 	}
@@ -130,8 +137,8 @@ static void test_text_refused(void)
 		struct vn_err err = { 0 };
 		struct vn_buf found = VN_BUF(4096);
 		const char *path = cases[i].db == VN_DB_NONE ? "etc/passwd" : paths[cases[i].db];
-		CHECK(vn_packages_parse(cases[i].db, path, cases[i].text, cases[i].len ? cases[i].len : strlen(cases[i].text), list, &found,
-					&err) < 0);
+		CHECK(vn_packages_parse(cases[i].db, path, cases[i].text, cases[i].len ? cases[i].len : strlen(cases[i].text),
+					list, &found, &err) < 0);
 		CHECK_HAS(err.text, cases[i].says);
 		vn_buf_release(&found);
 	}
@@ -233,15 +240,20 @@ static void test_sqlite_hostile(void)
 		const char *sql, *says;
 	} cases[] = {
 		{ "CREATE TABLE other(x)", "no table Packages" },
-		{ "CREATE VIEW Packages AS WITH RECURSIVE c(blob) AS (SELECT x'00' UNION ALL SELECT blob FROM c) SELECT blob FROM c",
+		{ "CREATE VIEW Packages AS WITH RECURSIVE c(blob) AS (SELECT x'00' UNION ALL SELECT blob FROM c) SELECT blob "
+		  "FROM c",
 		  "no table Packages" },
 		{ "CREATE VIRTUAL TABLE Packages USING fts4(blob)", "no table Packages" },
 		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY)", "no such column: blob" },
-		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, 'text')", "has no header" },
-		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, NULL)", "has no header" },
-		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, x'00000001')", "rpm header of 4 bytes" },
+		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, 'text')",
+		  "has no header" },
+		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, NULL)",
+		  "has no header" },
+		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob); INSERT INTO Packages VALUES (1, x'00000001')",
+		  "rpm header of 4 bytes" },
 		{ "CREATE TABLE Packages(hnum INTEGER PRIMARY KEY, blob AS (zeroblob(1000000)));"
-		  "INSERT INTO Packages VALUES (1)", "larger than the file" },
+		  "INSERT INTO Packages VALUES (1)",
+		  "larger than the file" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct vn_err err = { 0 };
@@ -265,7 +277,8 @@ static void put_be32(uint8_t *p, uint32_t v)
 }
 
 #define NDB_SIZE (4096 + 512)
-static void make_ndb(uint8_t file[NDB_SIZE], const struct tag *tags, uint32_t n, uint32_t claimed, const char *data, uint32_t dl)
+static void make_ndb(uint8_t file[NDB_SIZE], const struct tag *tags, uint32_t n, uint32_t claimed, const char *data,
+		     uint32_t dl)
 {
 	memset(file, 0, NDB_SIZE);
 	memcpy(file, "RpmP", 4);
@@ -283,7 +296,8 @@ static void make_ndb(uint8_t file[NDB_SIZE], const struct tag *tags, uint32_t n,
 	put_be32(header + 4, dl);
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t *p = header + 8 + 16 * i;
-		put_be32(p, tags[i].tag), put_be32(p + 4, tags[i].type), put_be32(p + 8, tags[i].offset), put_be32(p + 12, tags[i].count);
+		put_be32(p, tags[i].tag), put_be32(p + 4, tags[i].type), put_be32(p + 8, tags[i].offset),
+			put_be32(p + 12, tags[i].count);
 	}
 	memcpy(header + 8 + 16 * n, data, dl);
 }
@@ -294,11 +308,14 @@ static void test_headers(void)
 	static const char data[] = "n\0v\0r\0\0\0\0\0\0\5xyz";
 	static const struct {
 		struct tag tags[6];
-		uint32_t claimed;      /* 0 = as many as there are */
+		uint32_t claimed; /* 0 = as many as there are */
 		const char *finds, *says;
 	} cases[] = {
 		{ { { 1000, 6, 0, 1 }, { 1001, 6, 2, 1 }, { 1002, 6, 4, 1 } }, 0, "n v-r \n", NULL },
-		{ { { 1000, 6, 0, 1 }, { 1001, 6, 2, 1 }, { 1002, 6, 4, 1 }, { 1003, 4, 8, 1 }, { 1022, 6, 0, 1 } }, 0, "n 5:v-r n\n", NULL },
+		{ { { 1000, 6, 0, 1 }, { 1001, 6, 2, 1 }, { 1002, 6, 4, 1 }, { 1003, 4, 8, 1 }, { 1022, 6, 0, 1 } },
+		  0,
+		  "n 5:v-r n\n",
+		  NULL },
 		{ { { 1000, 6, 0, 1 }, { 1001, 6, 2, 1 } }, 0, NULL, "rpm header without a release" },
 		{ { { 1001, 6, 0, 1 }, { 1002, 6, 2, 1 } }, 0, NULL, "rpm header without a name" },
 		{ { { 1000, 6, 12, 1 } }, 0, NULL, "rpm header tag 1000" },

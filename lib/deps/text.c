@@ -6,7 +6,6 @@
 #include "util/limits.h"
 #include "util/path.h"
 #include <string.h>
-#include <strings.h>
 
 struct line {
 	const char *text;
@@ -57,9 +56,21 @@ static int keep(const struct vn_deps *in, const struct line *l, size_t skip, cha
 	return 0;
 }
 
+/* Letter case of ASCII alone, whatever the locale. */
+static bool same_letters(const char *a, const char *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i],
+		     y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] + 32) : b[i];
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
 static bool key_is(const struct line *l, size_t colon, const char *key)
 {
-	return strlen(key) == colon && strncasecmp(l->text, key, colon) == 0;
+	return strlen(key) == colon && same_letters(l->text, key, colon);
 }
 
 static int keep_control(const struct vn_deps *in, const struct line *l, size_t colon, struct record *r, struct vn_err *err)

@@ -1,6 +1,6 @@
 /* Parse, walk, print; what was printed must parse to the same value. */
-#include "json/json.h"
 #include "util/cleanup.h"
+#include "json/json.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,6 +2,7 @@
 #ifndef VN_JSON_JSON_H
 #define VN_JSON_JSON_H
 #include "util/buf.h"
+#include "util/cleanup.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define WHAT "image configuration"
-#define MAX_HISTORY (4 * VN_MAX_LAYERS)      /* steps without a layer stand between those that have one */
+#define MAX_HISTORY (4 * VN_MAX_LAYERS) /* steps without a layer stand between those that have one */
 
 void vn_config_release(struct vn_config *c)
 {
@@ -26,7 +26,8 @@ static int read_diff_ids(const struct vn_jv *root, struct vn_config *c, struct v
 		return vn_fail(err, VN_EFORMAT, WHAT ": /rootfs/type is \"%.40s\", expected \"layers\"", type);
 	size_t n = vn_jv_count(&list);
 	if (n > VN_MAX_LAYERS)
-		return vn_fail(err, VN_ELIMIT, WHAT ": /rootfs/diff_ids has %zu entries, at most %d are read", n, VN_MAX_LAYERS);
+		return vn_fail(err, VN_ELIMIT, WHAT ": /rootfs/diff_ids has %zu entries, at most %d are read", n,
+			       VN_MAX_LAYERS);
 	c->diff_ids = calloc(n ? n : 1, sizeof(*c->diff_ids));
 	if (!c->diff_ids)
 		return vn_nomem(err);

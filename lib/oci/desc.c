@@ -58,7 +58,8 @@ vn_json *vn_desc_to_json(const struct vn_desc *desc)
 {
 	VN_AUTO_JSON *o = desc->json ? vn_json_copy(desc->json) : vn_json_object();
 	bool ok = vn_json_set(o, "mediaType", vn_json_string(desc->media_type)) &&
-		  vn_json_set(o, "digest", vn_json_string(desc->digest.text)) && vn_json_set(o, "size", vn_json_int(desc->size));
+		  vn_json_set(o, "digest", vn_json_string(desc->digest.text)) &&
+		  vn_json_set(o, "size", vn_json_int(desc->size));
 	if (ok && desc->platform.os[0] && !desc->json)
 		ok = vn_json_set(o, "platform", vn_platform_to_json(&desc->platform));
 	return ok ? vn_steal(o) : NULL;

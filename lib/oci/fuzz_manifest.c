@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	VN_AUTO(vn_index) x = { 0 };
 	int known = vn_manifest_kind(data, size, NULL, &kind, &type, &err);
 	int as_manifest = vn_manifest_parse(data, size, &m, &err), as_index = vn_index_parse(data, size, &x, &err);
-	if ((as_manifest == 0 && (known < 0 || kind != VN_KIND_MANIFEST)) || (as_index == 0 && (known < 0 || kind != VN_KIND_INDEX)))
+	if ((as_manifest == 0 && (known < 0 || kind != VN_KIND_MANIFEST)) ||
+	    (as_index == 0 && (known < 0 || kind != VN_KIND_INDEX)))
 		abort();
 	for (size_t i = 0; i < m.nlayers; i++)
 		print(&m.layers[i]);

@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (vn_ref_full_name(&r, &full, &err) < 0 || vn_ref_parse(full, &again, &err) < 0)
 		abort();
-	if (r.transport == VN_REF_REGISTRY && (strcmp(r.registry, again.registry) != 0 || strcmp(r.repository, again.repository) != 0))
+	if (r.transport == VN_REF_REGISTRY &&
+	    (strcmp(r.registry, again.registry) != 0 || strcmp(r.repository, again.repository) != 0))
 		abort();
 	if (vn_ref_with(&r, "other", NULL, &other, &err) < 0 && err.code != VN_EUSAGE)
 		abort();

@@ -24,7 +24,8 @@ static int parse_document(const void *bytes, size_t len, const char *what, vn_js
 static int schema1(const char *what, struct vn_err *err)
 {
 	vn_fail(err, VN_EFORMAT, "%s is Docker schema 1, a format that registries and engines have given up", what);
-	return vn_hint(err, "push the image again with a current docker, buildx, podman or skopeo, which write schema 2 or OCI");
+	return vn_hint(err,
+		       "push the image again with a current docker, buildx, podman or skopeo, which write schema 2 or OCI");
 }
 
 /* What the members say; CVE-2021-41190: a document that can be read as both kinds is none. */
@@ -38,15 +39,17 @@ static int kind_by_shape(const struct vn_jv *root, enum vn_kind *ret, struct vn_
 		return -err->code;
 	if (number == 1 || fs_layers.v) {
 		if (manifests.v || layers.v || config.v)
-			return vn_fail(err, VN_EFORMAT, "%s has the members of Docker schema 1 and of a newer kind at once (CVE-2021-41190)",
+			return vn_fail(err, VN_EFORMAT,
+				       "%s has the members of Docker schema 1 and of a newer kind at once (CVE-2021-41190)",
 				       root->what);
 		return schema1(root->what, err);
 	}
 	if (version.v && number != 2)
 		return vn_fail(err, VN_EFORMAT, "%s: /schemaVersion is %lld, expected 2", root->what, (long long)number);
 	if (manifests.v && (layers.v || config.v))
-		return vn_fail(err, VN_EFORMAT, "%s has \"manifests\" as an index and \"%s\" as a manifest at once (CVE-2021-41190)",
-			       root->what, layers.v ? "layers" : "config");
+		return vn_fail(err, VN_EFORMAT,
+			       "%s has \"manifests\" as an index and \"%s\" as a manifest at once (CVE-2021-41190)", root->what,
+			       layers.v ? "layers" : "config");
 	*ret = manifests.v ? VN_KIND_INDEX : layers.v || config.v ? VN_KIND_MANIFEST : VN_KIND_UNKNOWN;
 	return 0;
 }
@@ -81,18 +84,20 @@ static int own_type(const struct vn_jv *root, const char *told, const struct vn_
 	bool told_known = from_told->kind == VN_KIND_INDEX || from_told->kind == VN_KIND_MANIFEST;
 	bool body_known = from_body->kind == VN_KIND_INDEX || from_body->kind == VN_KIND_MANIFEST;
 	if (stated && *stated && !body_known)
-		return vn_fail(err, VN_EFORMAT, "%s: /mediaType is \"%.100s\", expected an image manifest or an index", root->what, stated);
+		return vn_fail(err, VN_EFORMAT, "%s: /mediaType is \"%.100s\", expected an image manifest or an index",
+			       root->what, stated);
 	if (told_known && body_known && from_told != from_body)
 		return vn_fail(err, VN_EFORMAT, "%s was announced as %s, but /mediaType is %s (CVE-2021-41190)", root->what,
 			       from_told->text, from_body->text);
 	const struct vn_mediatype *type = told_known ? from_told : from_body;
 	enum vn_kind kind = told_known || body_known ? type->kind : shape;
 	if (kind == VN_KIND_UNKNOWN)
-		return vn_fail(err, VN_EFORMAT, "%s has neither \"manifests\" nor \"layers\", expected an image manifest or an index",
+		return vn_fail(err, VN_EFORMAT,
+			       "%s has neither \"manifests\" nor \"layers\", expected an image manifest or an index",
 			       root->what);
 	if (shape != VN_KIND_UNKNOWN && shape != kind)
-		return vn_fail(err, VN_EFORMAT, "%s is typed %s, but has the members of %s (CVE-2021-41190)", root->what, type->text,
-			       shape == VN_KIND_INDEX ? "an index" : "a manifest");
+		return vn_fail(err, VN_EFORMAT, "%s is typed %s, but has the members of %s (CVE-2021-41190)", root->what,
+			       type->text, shape == VN_KIND_INDEX ? "an index" : "a manifest");
 	if (!told_known && !body_known) {
 		enum vn_family family = family_by_content(root, kind);
 		type = vn_mediatype(kind == VN_KIND_INDEX ? vn_mediatype_index(family) : vn_mediatype_manifest(family));
@@ -179,8 +184,7 @@ int vn_manifest_parse(const void *bytes, size_t len, struct vn_manifest *ret, st
 	struct vn_jv root = vn_jv_root(m.json, WHAT_MANIFEST), config = vn_jv_get(&root, "config");
 	struct vn_jv layers = vn_jv_get(&root, "layers"), annotations = vn_jv_get(&root, "annotations");
 	if (expect_kind(&root, VN_KIND_MANIFEST, &type, err) < 0 || vn_desc_of_json(&config, &m.config, err) < 0 ||
-	    vn_jv_want_object(&annotations, err) < 0 ||
-	    list_of_json(&layers, VN_MAX_LAYERS, &m.layers, &m.nlayers, err) < 0)
+	    vn_jv_want_object(&annotations, err) < 0 || list_of_json(&layers, VN_MAX_LAYERS, &m.layers, &m.nlayers, err) < 0)
 		return -err->code;
 	m.family = type->family;
 	*ret = m;
@@ -231,7 +235,8 @@ static int no_match(const struct vn_index *x, const struct vn_platform *want, st
 	}
 	vn_platform_text(want, text);
 	if (images == 0)
-		vn_fail(err, VN_ENOTFOUND, "the index holds no image (%zu entries, all attestations or of unknown kinds)", x->nmanifests);
+		vn_fail(err, VN_ENOTFOUND, "the index holds no image (%zu entries, all attestations or of unknown kinds)",
+			x->nmanifests);
 	else
 		vn_fail(err, VN_ENOTFOUND, "the index has no image for %s; it has %s%s", text, vn_buf_text(&there),
 			images > shown ? " and more" : "");

@@ -1,7 +1,6 @@
 #include "oci/mediatype.h"
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 #define DOCKER "application/vnd.docker."
 #define OCI "application/vnd.oci.image."
@@ -33,6 +32,18 @@ static const struct vn_mediatype types[] = {
 	{ OCI "layer.v1.tar.zstd", VN_FAMILY_OCI, VN_KIND_LAYER, VN_ZSTD },
 };
 
+/* Letter case of ASCII alone, whatever the locale. */
+static bool same_letters(const char *a, const char *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i],
+		     y = b[i] >= 'A' && b[i] <= 'Z' ? (char)(b[i] + 32) : b[i];
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
 const struct vn_mediatype *vn_mediatype(const char *text)
 {
 	static const struct vn_mediatype unknown = { "", VN_FAMILY_NONE, VN_KIND_UNKNOWN, VN_PLAIN };
@@ -40,7 +51,7 @@ const struct vn_mediatype *vn_mediatype(const char *text)
 		return &unknown;
 	size_t len = strcspn(text, "; \t");
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (strlen(types[i].text) == len && strncasecmp(types[i].text, text, len) == 0)
+		if (strlen(types[i].text) == len && same_letters(types[i].text, text, len))
 			return &types[i];
 	return &unknown;
 }

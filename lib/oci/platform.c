@@ -1,6 +1,5 @@
 #include "oci/platform.h"
 #include "util/cleanup.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -11,23 +10,42 @@ static void set(char *field, size_t size, const char *text)
 }
 #define SET(field, text) set(field, sizeof(field), text)
 
-/* strtolower of the C locale */
+static bool digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static void lower(char *text)
 {
 	for (; *text; text++)
 		if (*text >= 'A' && *text <= 'Z')
-			*text += 'a' - 'A';
+			*text = (char)(*text + 32);
 }
 
 /* Names in use → the names of GOARCH and of image-spec; a variant that a name implies fills an empty variant only. */
 static const struct {
 	const char *alias, *architecture, *variant;
 } aliases[] = {
-	{ "x86_64", "amd64", "" },   { "x86-64", "amd64", "" },  { "x64", "amd64", "" },	{ "i386", "386", "" },
-	{ "i486", "386", "" },	     { "i586", "386", "" },	 { "i686", "386", "" },		{ "x86", "386", "" },
-	{ "aarch64", "arm64", "" },  { "armhf", "arm", "v7" },	 { "armel", "arm", "v6" },	{ "armv8l", "arm", "v8" },
-	{ "armv7l", "arm", "v7" },   { "armv6l", "arm", "v6" },	 { "armv5tel", "arm", "v5" },	{ "armv5l", "arm", "v5" },
-	{ "armv7", "arm", "v7" },    { "armv6", "arm", "v6" },	 { "loongarch64", "loong64", "" }, { "powerpc64le", "ppc64le", "" },
+	{ "x86_64", "amd64", "" },
+	{ "x86-64", "amd64", "" },
+	{ "x64", "amd64", "" },
+	{ "i386", "386", "" },
+	{ "i486", "386", "" },
+	{ "i586", "386", "" },
+	{ "i686", "386", "" },
+	{ "x86", "386", "" },
+	{ "aarch64", "arm64", "" },
+	{ "armhf", "arm", "v7" },
+	{ "armel", "arm", "v6" },
+	{ "armv8l", "arm", "v8" },
+	{ "armv7l", "arm", "v7" },
+	{ "armv6l", "arm", "v6" },
+	{ "armv5tel", "arm", "v5" },
+	{ "armv5l", "arm", "v5" },
+	{ "armv7", "arm", "v7" },
+	{ "armv6", "arm", "v6" },
+	{ "loongarch64", "loong64", "" },
+	{ "powerpc64le", "ppc64le", "" },
 };
 
 void vn_platform_normalise(struct vn_platform *p)
@@ -63,7 +81,7 @@ static bool token_ok(const char *text, size_t len, size_t room)
 	if (len == 0 || len >= room)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!isascii((unsigned char)text[i]) || !(isalnum((unsigned char)text[i]) || strchr("._-", text[i])))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", text[i]))
 			return false;
 	return true;
 }
@@ -71,8 +89,8 @@ static bool token_ok(const char *text, size_t len, size_t room)
 /* Operating systems of GOOS that images exist for: tells "windows" (no architecture) from "arm64" (no system). */
 static bool known_os(const char *text)
 {
-	static const char *const names[] = { "linux", "windows", "darwin", "macos", "freebsd", "netbsd", "openbsd", "solaris",
-					     "illumos", "aix", "android", "plan9", "wasip1", "js" };
+	static const char *const names[] = { "linux",	"windows", "darwin", "macos",	"freebsd", "netbsd", "openbsd",
+					     "solaris", "illumos", "aix",    "android", "plan9",   "wasip1", "js" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(text, names[i]) == 0)
 			return true;
@@ -100,8 +118,10 @@ int vn_platform_parse(const char *text, struct vn_platform *ret, struct vn_err *
 		if (n == 3)
 			return bad_platform(text, "more than three parts", err);
 		if (!token_ok(from, len, sizeof(parts[n])))
-			return bad_platform(text, len ? "a part is too long or holds other than letters, digits, '.', '_', '-'" :
-						"a part is empty", err);
+			return bad_platform(text,
+					    len ? "a part is too long or holds other than letters, digits, '.', '_', '-'"
+						: "a part is empty",
+					    err);
 		memcpy(parts[n], from, len);
 		if (!from[len])
 			break;
@@ -112,7 +132,7 @@ int vn_platform_parse(const char *text, struct vn_platform *ret, struct vn_err *
 	if (n == 0 && known_os(parts[0]))
 		return bad_platform(text, "the architecture is missing", err);
 	/* "arm/v7" and "arm64/v8": an architecture and its variant */
-	bool no_os = n == 0 || (n == 1 && !known_os(parts[0]) && parts[1][0] == 'v' && isdigit((unsigned char)parts[1][1]));
+	bool no_os = n == 0 || (n == 1 && !known_os(parts[0]) && parts[1][0] == 'v' && digit(parts[1][1]));
 	SET(p.os, no_os ? "linux" : parts[0]);
 	SET(p.architecture, parts[no_os ? 0 : 1]);
 	SET(p.variant, no_os ? parts[1] : parts[2]);
@@ -127,8 +147,8 @@ static int field_of_json(const struct vn_jv *v, const char *key, char *field, si
 	if (vn_jv_opt_text(v, key, &text, err) < 0)
 		return -err->code;
 	if (strlen(text) >= size)
-		return vn_fail(err, VN_EFORMAT, "%s: %s/%s is \"%.40s...\", expected less than %zu bytes", v->what, v->at, key, text,
-			       size);
+		return vn_fail(err, VN_EFORMAT, "%s: %s/%s is \"%.40s...\", expected less than %zu bytes", v->what, v->at, key,
+			       text, size);
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return vn_fail(err, VN_EFORMAT, "%s: %s/%s holds a control character", v->what, v->at, key);
@@ -152,7 +172,8 @@ int vn_platform_of_json(const struct vn_jv *v, struct vn_platform *ret, struct v
 vn_json *vn_platform_to_json(const struct vn_platform *p)
 {
 	VN_AUTO_JSON *o = vn_json_object();
-	bool ok = vn_json_set(o, "architecture", vn_json_string(p->architecture)) && vn_json_set(o, "os", vn_json_string(p->os));
+	bool ok =
+		vn_json_set(o, "architecture", vn_json_string(p->architecture)) && vn_json_set(o, "os", vn_json_string(p->os));
 	if (p->os_version[0])
 		ok = ok && vn_json_set(o, "os.version", vn_json_string(p->os_version));
 	if (p->variant[0])
@@ -174,8 +195,8 @@ void vn_platform_local(struct vn_platform *ret)
 
 const char *vn_platform_text(const struct vn_platform *p, char out[VN_PLATFORM_TEXT])
 {
-	snprintf(out, VN_PLATFORM_TEXT, "%s/%s%s%s", p->os[0] ? p->os : "unknown", p->architecture[0] ? p->architecture : "unknown",
-		 p->variant[0] ? "/" : "", p->variant);
+	snprintf(out, VN_PLATFORM_TEXT, "%s/%s%s%s", p->os[0] ? p->os : "unknown",
+		 p->architecture[0] ? p->architecture : "unknown", p->variant[0] ? "/" : "", p->variant);
 	return out;
 }
 
@@ -183,16 +204,18 @@ const char *vn_platform_text(const struct vn_platform *p, char out[VN_PLATFORM_T
 static int variant_rank(const char *architecture, const char *variant)
 {
 	if (!variant[0])
-		return strcmp(architecture, "arm64") == 0 ? 800 : strcmp(architecture, "amd64") == 0 ? 100 :
-		       strcmp(architecture, "arm") == 0 ? 700 : -1;
+		return strcmp(architecture, "arm64") == 0   ? 800
+		       : strcmp(architecture, "amd64") == 0 ? 100
+		       : strcmp(architecture, "arm") == 0   ? 700
+							    : -1;
 	unsigned major = 0, minor = 0;
 	const char *p = variant;
-	if (*p++ != 'v' || !isdigit((unsigned char)*p))
+	if (*p++ != 'v' || !digit(*p))
 		return -1;
-	for (; isdigit((unsigned char)*p) && major < 100; p++)
+	for (; digit(*p) && major < 100; p++)
 		major = major * 10 + (unsigned)(*p - '0');
-	if (*p == '.' && isdigit((unsigned char)p[1]))
-		for (p++; isdigit((unsigned char)*p) && minor < 100; p++)
+	if (*p == '.' && digit(p[1]))
+		for (p++; digit(*p) && minor < 100; p++)
 			minor = minor * 10 + (unsigned)(*p - '0');
 	return *p || minor >= 100 || major >= 100 ? -1 : (int)(major * 100 + minor);
 }

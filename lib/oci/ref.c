@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_NAME 255      /* domain and path together, distribution-spec "Pulling manifests" */
+#define MAX_NAME 255 /* domain and path together, distribution-spec "Pulling manifests" */
 #define MAX_TAG 128
 #define MAX_REF 8192
 
@@ -63,7 +63,8 @@ bool vn_tag_valid(const char *tag)
 
 static int bad(const char *text, const char *part, const char *found, const char *expected, struct vn_err *err)
 {
-	return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": %s \"%.140s\" is not valid, expected %s", text, part, found, expected);
+	return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": %s \"%.140s\" is not valid, expected %s", text, part, found,
+		       expected);
 }
 
 static int dup_part(const char *from, size_t len, char **ret, struct vn_err *err)
@@ -150,8 +151,10 @@ static int check_repository(const char *text, const char *repository, struct vn_
 	for (const char *p = repository;; p++) {
 		size_t len = strcspn(p, "/");
 		if (len == 0)
-			return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the repository \"%.140s\" has an empty part, expected name or "
-				       "name/name", text, repository);
+			return vn_fail(err, VN_EUSAGE,
+				       "reference \"%.200s\": the repository \"%.140s\" has an empty part, expected name or "
+				       "name/name",
+				       text, repository);
 		if (!component_ok(p, len)) {
 			char part[64];
 			snprintf(part, sizeof(part), "%.*s", (int)(len < 60 ? len : 60), p);
@@ -180,7 +183,8 @@ static bool has_domain(const char *name, size_t *ret_len)
 
 static bool docker_hub(const char *host)
 {
-	return strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0 || strcmp(host, "registry-1.docker.io") == 0;
+	return strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0 ||
+	       strcmp(host, "registry-1.docker.io") == 0;
 }
 
 static int split_name(const char *text, const char *name, struct vn_ref *r, struct vn_err *err)
@@ -201,21 +205,24 @@ static int split_name(const char *text, const char *name, struct vn_ref *r, stru
 			return -err->code;
 	}
 	if (!*repository)
-		return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the repository is missing, expected %s/name[:tag]", text, r->registry);
+		return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the repository is missing, expected %s/name[:tag]", text,
+			       r->registry);
 	if (check_repository(text, repository, err) < 0)
 		return -err->code;
 	size_t hex = 0;
 	while (is_hex(name[hex]))
 		hex++;
 	if (hex == 64 && !name[64]) {
-		vn_fail(err, VN_EUSAGE, "reference \"%.200s\": 64 hexadecimal digits alone are an image's id, not a name", text);
+		vn_fail(err, VN_EUSAGE, "reference \"%.200s\": 64 hexadecimal digits alone are an image's id, not a name",
+			text);
 		return vn_hint(err, "write NAME@sha256:ID, or docker-daemon:sha256:ID for an image of the engine");
 	}
 	bool library = strcmp(r->registry, "docker.io") == 0 && !strchr(repository, '/');
 	if (vn_asprintf(&r->repository, err, "%s%s", library ? "library/" : "", repository) < 0)
 		return -err->code;
 	if (strlen(r->registry) + 1 + strlen(r->repository) > MAX_NAME)
-		return vn_fail(err, VN_EUSAGE, "reference \"%.60s...\": registry and repository have %zu characters, at most %d are allowed",
+		return vn_fail(err, VN_EUSAGE,
+			       "reference \"%.60s...\": registry and repository have %zu characters, at most %d are allowed",
 			       text, strlen(r->registry) + 1 + strlen(r->repository), MAX_NAME);
 	return 0;
 }
@@ -236,12 +243,14 @@ static int parse_named(const char *text, const char *named, struct vn_ref *r, st
 	if (colon) {
 		*colon = 0;
 		if (!vn_tag_valid(colon + 1))
-			return bad(text, "tag", colon + 1, "1 to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'", err);
+			return bad(text, "tag", colon + 1,
+				   "1 to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'", err);
 		if (vn_strdup(colon + 1, &r->tag, err) < 0)
 			return -err->code;
 	}
 	if (!*name)
-		return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the name is missing, expected [registry/]name[:tag][@digest]", text);
+		return vn_fail(err, VN_EUSAGE,
+			       "reference \"%.200s\": the name is missing, expected [registry/]name[:tag][@digest]", text);
 	if (split_name(text, name, r, err) < 0)
 		return -err->code;
 	return 0;
@@ -301,8 +310,10 @@ static int parse_path(const char *text, const char *rest, const char *form, stru
 static int parse_daemon(const char *text, const char *rest, struct vn_ref *r, struct vn_err *err)
 {
 	if (!*rest)
-		return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the name is missing, expected docker-daemon:NAME[:TAG] or "
-			       "docker-daemon:sha256:ID", text);
+		return vn_fail(err, VN_EUSAGE,
+			       "reference \"%.200s\": the name is missing, expected docker-daemon:NAME[:TAG] or "
+			       "docker-daemon:sha256:ID",
+			       text);
 	if (!vn_digest_valid(rest)) {
 		VN_AUTO(vn_ref) inside = { 0 };
 		if (parse_named(text, rest, &inside, err) < 0)
@@ -340,8 +351,10 @@ static int refuse_foreign(const char *text, struct vn_err *err)
 	}
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (strncmp(text, others[i], strlen(others[i])) == 0) {
-			vn_fail(err, VN_EUSAGE, "reference \"%.200s\": \"%s\" is not a place that veneer knows", text, others[i]);
-			return vn_hint(err, "veneer reads registry/name, oci:DIR, oci-archive:FILE, docker-archive:FILE and docker-daemon:NAME");
+			vn_fail(err, VN_EUSAGE, "reference \"%.200s\": \"%s\" is not a place that veneer knows", text,
+				others[i]);
+			return vn_hint(err, "veneer reads registry/name, oci:DIR, oci-archive:FILE, docker-archive:FILE and "
+					    "docker-daemon:NAME");
 		}
 	return 0;
 }
@@ -354,8 +367,8 @@ static int check_bytes(const char *text, struct vn_err *err)
 		return vn_fail(err, VN_EUSAGE, "reference of %zu bytes, at most %d are allowed", strlen(text), MAX_REF);
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return vn_fail(err, VN_EUSAGE, "the reference holds the control character 0x%02x at byte %zu", (unsigned char)*p,
-				       (size_t)(p - text));
+			return vn_fail(err, VN_EUSAGE, "the reference holds the control character 0x%02x at byte %zu",
+				       (unsigned char)*p, (size_t)(p - text));
 	return 0;
 }
 
@@ -427,6 +440,6 @@ int vn_ref_full_name(const struct vn_ref *ref, char **ret, struct vn_err *err)
 	const char *digest = ref->digest.text;
 	if (ref->transport != VN_REF_REGISTRY)
 		return vn_strdup(ref->text, ret, err);
-	return vn_asprintf(ret, err, "%s/%s%s%s%s%s", ref->registry, ref->repository, ref->tag ? ":" : "", ref->tag ? ref->tag : "",
-			   *digest ? "@" : "", digest);
+	return vn_asprintf(ret, err, "%s/%s%s%s%s%s", ref->registry, ref->repository, ref->tag ? ":" : "",
+			   ref->tag ? ref->tag : "", *digest ? "@" : "", digest);
 }

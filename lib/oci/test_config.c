@@ -13,7 +13,8 @@ static void test_history(void)
 		bool fits;
 		const char *step0, *step1;
 	} cases[] = {
-		{ "{\"os\":\"linux\"," ROOTFS ",\"history\":[{\"created_by\":\"a\"},{\"created_by\":\"e\",\"empty_layer\":true},{\"created_by\":\"b\"}]}",
+		{ "{\"os\":\"linux\"," ROOTFS
+		  ",\"history\":[{\"created_by\":\"a\"},{\"created_by\":\"e\",\"empty_layer\":true},{\"created_by\":\"b\"}]}",
 		  true, "a", "b" },
 		{ "{" ROOTFS "}", false, "", "" },
 		{ "{" ROOTFS ",\"history\":null}", false, "", "" },

@@ -23,8 +23,10 @@ static void test_kind(void)
 		{ "{" V2 "," MANIFESTS "}", NULL, VN_KIND_INDEX, VN_MT_OCI_INDEX },
 		{ "{" V2 "," MANIFESTS "}", "application/json", VN_KIND_INDEX, VN_MT_OCI_INDEX },
 		{ "{" V2 "," MANIFESTS "}", VN_MT_DOCKER_LIST "; charset=utf-8", VN_KIND_INDEX, VN_MT_DOCKER_LIST },
-		{ "{" V2 "," TYPE(VN_MT_DOCKER_MANIFEST) "," CONFIG "," LAYERS "}", NULL, VN_KIND_MANIFEST, VN_MT_DOCKER_MANIFEST },
-		{ "{" V2 ",\"config\":" DESC(VN_MT_DOCKER_CONFIG, "") ",\"layers\":[]}", NULL, VN_KIND_MANIFEST, VN_MT_DOCKER_MANIFEST },
+		{ "{" V2 "," TYPE(VN_MT_DOCKER_MANIFEST) "," CONFIG "," LAYERS "}", NULL, VN_KIND_MANIFEST,
+		  VN_MT_DOCKER_MANIFEST },
+		{ "{" V2 ",\"config\":" DESC(VN_MT_DOCKER_CONFIG, "") ",\"layers\":[]}", NULL, VN_KIND_MANIFEST,
+		  VN_MT_DOCKER_MANIFEST },
 		{ "{" V2 ",\"manifests\":[" DESC(VN_MT_DOCKER_MANIFEST, "") "]}", NULL, VN_KIND_INDEX, VN_MT_DOCKER_LIST },
 		{ "{" V2 ",\"manifests\":[]}", NULL, VN_KIND_INDEX, VN_MT_OCI_INDEX },
 		{ "{" TYPE(VN_MT_OCI_INDEX) "}", NULL, VN_KIND_INDEX, VN_MT_OCI_INDEX },
@@ -66,7 +68,8 @@ static void test_kind_refused(void)
 		struct vn_err err = { 0 };
 		enum vn_kind kind = VN_KIND_EMPTY;
 		const char *type = "untouched";
-		CHECK_EQ(vn_manifest_kind(cases[i].text, strlen(cases[i].text), cases[i].told, &kind, &type, &err), -VN_EFORMAT);
+		CHECK_EQ(vn_manifest_kind(cases[i].text, strlen(cases[i].text), cases[i].told, &kind, &type, &err),
+			 -VN_EFORMAT);
 		CHECK_HAS(err.text, cases[i].says);
 		if (strstr(err.text, "schema 1,"))
 			CHECK_HAS(err.hint, "push the image again");
@@ -125,10 +128,14 @@ static void test_manifest_refused(void)
 		{ "{" V2 "," CONFIG ",\"layers\":{}}", "/layers is an object, expected an array" },
 		{ "{" V2 "," CONFIG ",\"layers\":[null]}", "/layers/0 is missing" },
 		{ "{" V2 "," CONFIG ",\"layers\":[7]}", "/layers/0 is 7, expected an object" },
-		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"sha256:XYZ\",\"size\":1}]}", "/layers/0/digest" },
-		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"" D "\",\"size\":1}]}", "expected type/subtype" },
-		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"" D "\",\"size\":-1}]}", "/layers/0/size is -1" },
-		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"" D "\"}]}", "/layers/0/size is missing" },
+		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"sha256:XYZ\",\"size\":1}]}",
+		  "/layers/0/digest" },
+		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"" D "\",\"size\":1}]}",
+		  "expected type/subtype" },
+		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"" D "\",\"size\":-1}]}",
+		  "/layers/0/size is -1" },
+		{ "{" V2 "," CONFIG ",\"layers\":[{\"mediaType\":\"x/y\",\"digest\":\"" D "\"}]}",
+		  "/layers/0/size is missing" },
 		{ "{" V2 "," CONFIG ",\"annotations\":[]}", "/annotations is an array" },
 		{ "{" V2 "," MANIFESTS "}", "expected an image manifest" },
 	};
@@ -155,21 +162,31 @@ static void test_caps(void)
 	vn_buf_release(&text);
 }
 
-#define ENTRY(type, os, arch, variant, rest) \
+#define ENTRY(type, os, arch, variant, rest)                                                                                   \
 	DESC(type, ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\",\"variant\":\"" variant "\"}" rest)
-static const char mixed[] = "{" V2 ",\"manifests\":["
-	ENTRY(VN_MT_OCI_MANIFEST, "unknown", "unknown", "", ",\"annotations\":{\"vnd.docker.reference.type\":\"attestation-manifest\"}") ","
-	ENTRY("application/x-other", "linux", "arm64", "", "") ","
-	ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v6", "") ","
-	ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v7", ",\"annotations\":{\"n\":\"first\"}") ","
-	ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v7", ",\"annotations\":{\"n\":\"second\"}") ","
-	ENTRY(VN_MT_OCI_MANIFEST, "linux", "s390x", "", "") "]}";
+static const char mixed[] =
+	"{" V2
+	",\"manifests\":[" ENTRY(VN_MT_OCI_MANIFEST, "unknown", "unknown", "", ",\"annotations\":{\"vnd.docker.reference.type\":\"attestation-manifest\"}") "," ENTRY(
+		"application/x-other", "linux", "arm64", "",
+		"") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v6",
+			      "") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v7",
+					    ",\"annotations\":{\"n\":\"first\"}") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm",
+											    "v7",
+											    ",\"annotations\":{\"n\":"
+											    "\"second\"}") "," ENTRY(VN_MT_OCI_MANIFEST,
+														     "linux",
+														     "s390x",
+														     "",
+														     "") "]}";
 
 static void test_select(void)
 {
 	static const struct {
 		const char *want, *entry;
-	} cases[] = { { "linux/arm/v7", "linux/arm/v7" }, { "arm64", "linux/arm/v7" }, { "arm/v6", "linux/arm/v6" }, { "s390x", "linux/s390x" } };
+	} cases[] = { { "linux/arm/v7", "linux/arm/v7" },
+		      { "arm64", "linux/arm/v7" },
+		      { "arm/v6", "linux/arm/v6" },
+		      { "s390x", "linux/s390x" } };
 	struct vn_err err = { 0 };
 	VN_AUTO(vn_index) x = { 0 };
 	const struct vn_desc *entry = NULL;
@@ -187,7 +204,8 @@ static void test_select(void)
 	CHECK_STR(vn_desc_annotation(entry, "n"), "first");
 	CHECK_OK(vn_platform_parse("riscv64", &want, &err), &err);
 	CHECK_EQ(vn_index_select(&x, &want, &entry, &err), -VN_ENOTFOUND);
-	CHECK_STR(err.text, "the index has no image for linux/riscv64; it has linux/arm/v6, linux/arm/v7, linux/arm/v7, linux/s390x");
+	CHECK_STR(err.text,
+		  "the index has no image for linux/riscv64; it has linux/arm/v6, linux/arm/v7, linux/arm/v7, linux/s390x");
 	CHECK_HAS(err.hint, "--platform");
 }
 

@@ -6,13 +6,27 @@ static void test_parse(void)
 	static const struct {
 		const char *text, *normal;
 	} cases[] = {
-		{ "linux/amd64", "linux/amd64" },	{ "amd64", "linux/amd64" },	  { "x86_64", "linux/amd64" },
-		{ "linux/x86-64", "linux/amd64" },	{ "linux/amd64/v1", "linux/amd64" }, { "linux/amd64/v3", "linux/amd64/v3" },
-		{ "linux/arm64", "linux/arm64" },	{ "linux/arm64/v8", "linux/arm64" }, { "arm64/v8", "linux/arm64" },
-		{ "AARCH64", "linux/arm64" },		{ "linux/arm64/v8.5", "linux/arm64/v8.5" }, { "arm", "linux/arm/v7" },
-		{ "arm/v6", "linux/arm/v6" },		{ "linux/arm/6", "linux/arm/v6" }, { "armhf", "linux/arm/v7" },
-		{ "linux/armel", "linux/arm/v6" },	{ "i386", "linux/386" },	  { "macos/arm64", "darwin/arm64" },
-		{ "windows/amd64", "windows/amd64" },	{ "riscv64", "linux/riscv64" },	  { "linux/s390x", "linux/s390x" },
+		{ "linux/amd64", "linux/amd64" },
+		{ "amd64", "linux/amd64" },
+		{ "x86_64", "linux/amd64" },
+		{ "linux/x86-64", "linux/amd64" },
+		{ "linux/amd64/v1", "linux/amd64" },
+		{ "linux/amd64/v3", "linux/amd64/v3" },
+		{ "linux/arm64", "linux/arm64" },
+		{ "linux/arm64/v8", "linux/arm64" },
+		{ "arm64/v8", "linux/arm64" },
+		{ "AARCH64", "linux/arm64" },
+		{ "linux/arm64/v8.5", "linux/arm64/v8.5" },
+		{ "arm", "linux/arm/v7" },
+		{ "arm/v6", "linux/arm/v6" },
+		{ "linux/arm/6", "linux/arm/v6" },
+		{ "armhf", "linux/arm/v7" },
+		{ "linux/armel", "linux/arm/v6" },
+		{ "i386", "linux/386" },
+		{ "macos/arm64", "darwin/arm64" },
+		{ "windows/amd64", "windows/amd64" },
+		{ "riscv64", "linux/riscv64" },
+		{ "linux/s390x", "linux/s390x" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct vn_err err = { 0 };
@@ -21,8 +35,16 @@ static void test_parse(void)
 		CHECK_OK(vn_platform_parse(cases[i].text, &p, &err), &err);
 		CHECK_STR(vn_platform_text(&p, text), cases[i].normal);
 	}
-	static const char *const bad[] = { "", "/", "linux/", "/arm64", "linux/arm64/v8/x", "linux/arm 64", "linux", "windows",
-					   "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "linux/arm64\n" };
+	static const char *const bad[] = { "",
+					   "/",
+					   "linux/",
+					   "/arm64",
+					   "linux/arm64/v8/x",
+					   "linux/arm 64",
+					   "linux",
+					   "windows",
+					   "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+					   "linux/arm64\n" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct vn_err err = { 0 };
 		struct vn_platform p;
@@ -48,7 +70,7 @@ static void test_score(void)
 	static const struct {
 		const char *want;
 		const char *runs[8];
-		const char *not[4];
+		const char * not [4];
 	} cases[] = {
 		{ "arm64/v8", { "arm64", "arm/v8", "arm/v7", "arm/v6", "arm/v5" }, { "amd64", "arm64/v9", "windows/arm64" } },
 		{ "arm64/v8.5", { "arm64/v8.5", "arm64/v8.2", "arm64", "arm/v7" }, { "arm64/v8.6", "386" } },
@@ -71,8 +93,8 @@ static void test_score(void)
 			CHECK(score > 1 && score < last);
 			last = score;
 		}
-		for (size_t j = 0; j < 4 && cases[i].not[j]; j++) {
-			CHECK_OK(vn_platform_parse(cases[i].not[j], &have, &err), &err);
+		for (size_t j = 0; j < 4 && cases[i].not [j]; j++) {
+			CHECK_OK(vn_platform_parse(cases[i].not [j], &have, &err), &err);
 			CHECK_EQ(vn_platform_score(&want, &have), 0);
 		}
 		have = (struct vn_platform){ 0 };
@@ -98,7 +120,8 @@ static void test_json(void)
 	CHECK(vn_platform_same(&p, &q));
 	vn_json_drop(v);
 	vn_json_drop(back);
-	static const char *const bad[] = { "{\"os\":1}", "{\"os\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "{\"os\":\"a\\u001b\"}" };
+	static const char *const bad[] = { "{\"os\":1}", "{\"os\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+					   "{\"os\":\"a\\u001b\"}" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		v = NULL;
 		CHECK_OK(vn_json_parse(bad[i], strlen(bad[i]), "doc", &v, &err), &err);
