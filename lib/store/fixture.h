@@ -65,14 +65,14 @@ static inline void tar_seal(uint8_t h[512])
 static inline void tar_add(struct tarball *t, char type, const char *name, const char *link, const void *data, size_t len)
 {
 	uint8_t *h = t->at + t->len;
-	char size[13];
+	char size[32];
 	memset(h, 0, 512);
-	memcpy(h, name, strnlen(name, 100));
+	memcpy(h, name, strlen(name) < 100 ? strlen(name) : 100);
 	memcpy(h + 100, "0000644", 7);
-	snprintf(size, sizeof(size), "%011lo", (unsigned long)len);
+	snprintf(size, sizeof(size), "%011zo", len);
 	memcpy(h + 124, size, 11);
 	h[156] = (uint8_t)type;
-	memcpy(h + 157, link, strnlen(link, 100));
+	memcpy(h + 157, link, strlen(link) < 100 ? strlen(link) : 100);
 	memcpy(h + 257, "ustar\0" "00", 8);
 	tar_seal(h);
 	t->len += 512;
