@@ -327,6 +327,8 @@ static void show_next(struct out *out, const struct cmd_call *call, const struct
 	out_put(out, "\n");
 	if (summary->same) {
 		out_paragraph(out, OUT_GOOD, 0, "To whoever runs them, OLD and NEW are the same: nothing needs to be shipped.");
+	} else if (!summary->pull_bytes) {
+		out_paragraph(out, OUT_PLAIN, 0, "A pull of NEW moves no layer: a rebase saves nothing.");
 	} else if (summary->payload_bytes >= summary->pull_bytes) {
 		text_addf(&line, "A rebase saves nothing: what differs weighs about %s, a pull moves %s.",
 			  vn_size_text(summary->payload_bytes, a), vn_size_text(summary->pull_bytes, b));
@@ -433,7 +435,7 @@ static const struct opt own[] = {
 	{ "files", 0, OPT_FLAG, AT(files), NULL, "list every file that differs, with class and rule", NULL },
 	{ "layers", 0, OPT_FLAG, AT(layers), NULL, "show digests, steps and sizes of every layer in full", NULL },
 	{ "class", 0, OPT_SET, AT(classes), "CLASS,...", "list only files of these classes", cmd_class_names },
-	{ "path", 0, OPT_LIST, AT(paths), "PATTERN", "list only files whose path matches, such as '*/models/*' (repeatable)",
+	{ "path", 0, OPT_LIST, AT(paths), "PATTERN", "list only files whose path matches, such as '**/models/**' (repeatable)",
 	  NULL },
 	{ "platform", 0, OPT_TEXT, AT(platform), "PLATFORM", "which image of an index, such as linux/arm64", NULL },
 	{ "policy", 0, OPT_FILE, AT(policy), "FILE", "patterns and rules [.veneer]", NULL },

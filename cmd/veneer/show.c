@@ -79,7 +79,8 @@ size_t show_models(struct out_table *facts, const char *label, const struct vn_m
 		add_part(&text, model->format);
 		add_part(&text, model->detail);
 		add_part(&text, model->element);
-		add_part(&text, model->quantisation);
+		if (model->quantisation && strcmp(model->quantisation, "none"))
+			add_part(&text, model->quantisation);
 		facts->failed |= text.failed;
 		show_fact(facts, shown ? "" : label, OUT_GOOD, "%s", text_get(&text));
 		shown++;

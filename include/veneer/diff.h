@@ -125,7 +125,7 @@ struct vn_diff_options {
 	bool all_files;              /* keep metadata-only differences in the list too */
 	/* What the list of files holds; counts and sentences are those of everything all the same. */
 	unsigned list_classes;       /* bits 1 << VN_CLASS_x; 0 = every class */
-	const char *const *list_paths;       /* patterns as fnmatch(3) without flags, NULL-terminated; NULL = every path */
+	const char *const *list_paths;       /* patterns as in the policy file, NULL-terminated; NULL = every path */
 	void *reserved[4];
 };
 
