@@ -285,6 +285,13 @@ static int layout_name(const char *text, const char *name, struct vn_ref *r, str
 	return vn_strdup(name, &r->tag, err);
 }
 
+/* "@0": the image at that place in a docker-archive */
+static bool is_position(const char *name)
+{
+	size_t n = name[0] == '@' ? strspn(name + 1, "0123456789") : 0;
+	return n > 0 && n < 10 && !name[n + 1];
+}
+
 static int parse_path(const char *text, const char *rest, const char *form, struct vn_ref *r, struct vn_err *err)
 {
 	size_t len = strcspn(rest, ":");
@@ -297,6 +304,8 @@ static int parse_path(const char *text, const char *rest, const char *form, stru
 	if (r->transport != VN_REF_DOCKER_ARCHIVE)
 		return layout_name(text, rest + len + 1, r, err);
 	VN_AUTO(vn_ref) inside = { 0 };
+	if (is_position(rest + len + 1))
+		return vn_strdup(rest + len + 1, &r->name, err);
 	if (parse_named(text, rest + len + 1, &inside, err) < 0)
 		return -err->code;
 	r->digest = inside.digest;
@@ -399,7 +408,7 @@ int vn_ref_parse(const char *text, struct vn_ref *ret, struct vn_err *err)
 /* The name of docker-archive and docker-daemon without its tag and digest. */
 static int bare_name(const char *name, char **ret, struct vn_err *err)
 {
-	size_t len = strcspn(name, "@");
+	size_t len = is_position(name) ? strlen(name) : strcspn(name, "@");
 	size_t slash = len;
 	while (slash > 0 && name[slash - 1] != '/')
 		slash--;

@@ -10,7 +10,7 @@ struct vn_ref {
 	char *registry;              /* VN_REF_REGISTRY: host[:port]; "docker.io" when none was typed */
 	char *repository;            /* …: "library/" added for one-component Docker Hub names */
 	char *path;                  /* files and directories */
-	char *name;                  /* docker-daemon and docker-archive: the name inside, or NULL */
+	char *name;                  /* docker-daemon and docker-archive: the name inside (archive: or "@N"), or NULL */
 	char *tag;                   /* NULL when a digest alone was typed, or none for a path; registry default "latest" */
 	struct vn_digest digest;     /* "" when none */
 	char *text;                  /* as typed, without "docker://" */

@@ -164,20 +164,18 @@ static void test_caps(void)
 
 #define ENTRY(type, os, arch, variant, rest)                                                                                   \
 	DESC(type, ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\",\"variant\":\"" variant "\"}" rest)
-static const char mixed[] =
-	"{" V2
-	",\"manifests\":[" ENTRY(VN_MT_OCI_MANIFEST, "unknown", "unknown", "", ",\"annotations\":{\"vnd.docker.reference.type\":\"attestation-manifest\"}") "," ENTRY(
-		"application/x-other", "linux", "arm64", "",
-		"") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v6",
-			      "") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm", "v7",
-					    ",\"annotations\":{\"n\":\"first\"}") "," ENTRY(VN_MT_OCI_MANIFEST, "linux", "arm",
-											    "v7",
-											    ",\"annotations\":{\"n\":"
-											    "\"second\"}") "," ENTRY(VN_MT_OCI_MANIFEST,
-														     "linux",
-														     "s390x",
-														     "",
-														     "") "]}";
+#define LINUX(arch, variant, rest) ENTRY(VN_MT_OCI_MANIFEST, "linux", arch, variant, rest)
+#define NOTE(key, value) ",\"annotations\":{\"" key "\":\"" value "\"}"
+#define ATTESTATION ENTRY(VN_MT_OCI_MANIFEST, "unknown", "unknown", "", NOTE("vnd.docker.reference.type", "attestation-manifest"))
+#define OTHER ENTRY("application/x-other", "linux", "arm64", "", "")
+#define ARM_V6 LINUX("arm", "v6", "")
+#define ARM_V7 LINUX("arm", "v7", NOTE("n", "first"))
+#define ARM_V7_AGAIN LINUX("arm", "v7", NOTE("n", "second"))
+#define S390X LINUX("s390x", "", "")
+/* clang-format off */
+static const char mixed[] = "{" V2 ",\"manifests\":["
+	ATTESTATION "," OTHER "," ARM_V6 "," ARM_V7 "," ARM_V7_AGAIN "," S390X "]}";
+/* clang-format on */
 
 static void test_select(void)
 {
