@@ -95,8 +95,17 @@ static int sink_reopen(struct vn_sink *k, struct vn_source **ret, struct vn_err 
 	return vn_registry_source_open(&k->ref, &of(k)->opt, k->events, ret, err);
 }
 
-static const struct vn_sink_ops sink_ops = { sink_current, sink_has_blob, sink_mount_blob, sink_put_blob, sink_put_manifest,
-					     sink_commit, sink_close, sink_reopen, VN_FAMILY_NONE, NULL };
+static const struct vn_sink_ops sink_ops = {
+	.current = sink_current,
+	.has_blob = sink_has_blob,
+	.mount_blob = sink_mount_blob,
+	.put_blob = sink_put_blob,
+	.put_manifest = sink_put_manifest,
+	.commit = sink_commit,
+	.close = sink_close,
+	.reopen = sink_reopen,
+	.only = VN_FAMILY_NONE,
+};
 
 static int keep_options(struct registry_sink *r, const struct vn_registry_options *opt, struct vn_err *err)
 {

@@ -35,7 +35,13 @@ static void source_close(struct vn_source *s)
 	free(r);
 }
 
-static const struct vn_source_ops source_ops = { source_manifest, source_blob, source_tags, source_close, true };
+static const struct vn_source_ops source_ops = {
+	.manifest = source_manifest,
+	.blob = source_blob,
+	.tags = source_tags,
+	.close = source_close,
+	.remote = true,
+};
 
 int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
 			    struct vn_source **ret, struct vn_err *err)
