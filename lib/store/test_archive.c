@@ -258,16 +258,11 @@ static void test_several(void)
 	if (named)
 		check_texts(named, &a);
 
-	struct vn_ref by_index = { .path = (char *)(uintptr_t) "", .name = (char *)(uintptr_t) "@1" };
-	VN_AUTO(vn_ref) ref = ref_of("docker-archive", "ab.tar");
 	VN_AUTO_SOURCE *second = NULL, *none = NULL;
-	by_index.path = ref.path;
-	by_index.text = ref.text;
-	CHECK_OK(vn_docker_archive_source_open(&by_index, NULL, &second, &err), &err);
+	CHECK_OK(open_docker("ab.tar:@1", &second, &err), &err);
 	if (second)
 		check_texts(second, &b);
-	by_index.name = (char *)(uintptr_t) "@2";
-	CHECK_EQ(vn_docker_archive_source_open(&by_index, NULL, &none, &err), -VN_ENOTFOUND);
+	CHECK_EQ(open_docker("ab.tar:@2", &none, &err), -VN_ENOTFOUND);
 	fixture_end();
 }
 
