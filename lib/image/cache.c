@@ -1,6 +1,7 @@
 /* DIR/                 0700, owned by the user
  * DIR/KIND/KEY         a kept file; its mtime is the stamp of the last use; readers hold a shared flock on it
- * DIR/tmp/             files on their way; their writers hold an exclusive flock, so that what nobody locks is a leftover
+ * DIR/tmp/             files on their way, each under its writer's exclusive flock: what nobody locks is a leftover; between
+ *                      creating and locking, a writer holds a shared flock on DIR/tmp itself
  * DIR/lock             held by the run that evicts
  * DIR/secret           16 random bytes */
 #include "image/cache.h"
@@ -15,10 +16,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define DEFAULT_MAX 20000000000ull
-#define TMP_GRACE 60              /* seconds that a file in tmp/ may stand without a lock */
 
 struct vn_cache {
 	char *dir;                        /* NULL: off */
@@ -95,22 +94,19 @@ static void collect_leftovers(const char *dir)
 {
 	char path[4096];
 	struct stat st;
-	time_t now = time(NULL);
 	if (snprintf(path, sizeof(path), "%s/tmp", dir) >= (int)sizeof(path))
 		return;
 	DIR *d = opendir(path);
-	if (!d)
-		return;
-	for (const struct dirent *e; (e = readdir(d));) {
+	bool alone = d && flock(dirfd(d), LOCK_EX | LOCK_NB) == 0;
+	for (const struct dirent *e; alone && (e = readdir(d));) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		VN_AUTO_CLOSE int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_mtime > now - TMP_GRACE)
-			continue;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
 			unlinkat(dirfd(d), e->d_name, 0);
 	}
-	closedir(d);
+	if (d)
+		closedir(d);
 }
 
 int vn_cache_open(const char *dir, uint64_t max, const struct vn_events *events, struct vn_cache **ret, struct vn_err *err)
@@ -191,6 +187,9 @@ int vn_cache_begin(struct vn_cache *cache, const char *kind, struct vn_tmp *tmp,
 		return 0;
 	if (vn_asprintf(&dir, err, "%s/tmp", cache->dir) < 0)
 		return -(int)err->code;
+	VN_AUTO_CLOSE int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock >= 0)
+		flock(lock, LOCK_SH);
 	if (vn_tmp_open(tmp, dir, &why) < 0) {
 		*tmp = (struct vn_tmp)VN_TMP;
 		warn_once(cache, why.text);
