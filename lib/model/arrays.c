@@ -1,9 +1,9 @@
 /* Containers of plain arrays: .npy (numpy/lib/format.py), safetensors (u64 header length, JSON name → {dtype, data_offsets},
  * data) and HDF5 as Keras writes it. */
-#include "json/json.h"
 #include "model/look.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
+#include "json/json.h"
 #include <string.h>
 
 /* The header is a Python dictionary in text: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } */
@@ -39,8 +39,9 @@ static const char *safetensors_element(const char *dtype)
 	static const struct {
 		const char *dtype, *element;
 	} table[] = {
-		{ "F64", "f64" }, { "F32", "f32" }, { "F16", "f16" }, { "BF16", "bf16" }, { "I64", "i64" },	   { "I32", "i32" },
-		{ "I16", "i16" }, { "I8", "i8" },   { "U8", "u8" },   { "U16", "u16" },	  { "U32", "u32" },	   { "U64", "u64" },
+		{ "F64", "f64" },   { "F32", "f32" },	      { "F16", "f16" },		{ "BF16", "bf16" },
+		{ "I64", "i64" },   { "I32", "i32" },	      { "I16", "i16" },		{ "I8", "i8" },
+		{ "U8", "u8" },	    { "U16", "u16" },	      { "U32", "u32" },		{ "U64", "u64" },
 		{ "BOOL", "bool" }, { "F8_E4M3", "f8_e4m3" }, { "F8_E5M2", "f8_e5m2" }, { "F4", "f4_e2m1" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -3,7 +3,7 @@
 #include "model/look.h"
 #include <string.h>
 
-#define ENDS 65536              /* bytes of each end that are searched */
+#define ENDS 65536 /* bytes of each end that are searched */
 #define UBJ_LEARNER "{L\0\0\0\0\0\0\0\7learner"
 
 static struct vn_bytes first(struct vn_bytes b)

@@ -7,16 +7,44 @@
 static const struct {
 	const char *extension, *format;
 } extensions[] = {
-	{ ".tflite", "tflite" },     { ".onnx", "onnx" },	  { ".ort", "ort" },	       { ".pt", "pytorch" },
-	{ ".pth", "pytorch" },	     { ".ptl", "torchscript" },	  { ".torchscript", "torchscript" },
-	{ ".pkl", "pickle" },	     { ".pickle", "pickle" },	  { ".joblib", "joblib" },     { ".sav", "pickle" },
-	{ ".gguf", "gguf" },	     { ".ggml", "ggml" },	  { ".safetensors", "safetensors" },
-	{ ".npy", "npy" },	     { ".npz", "npz" },		  { ".h5", "hdf5" },	       { ".hdf5", "hdf5" },
-	{ ".keras", "keras" },	     { ".ckpt", "checkpoint" },	  { ".ubj", "xgboost-ubj" },   { ".xgb", "xgboost" },
-	{ ".bst", "xgboost" },	     { ".cbm", "catboost" },	  { ".mlmodel", "coreml" },    { ".pmml", "pmml" },
-	{ ".pdmodel", "paddle" },    { ".pdiparams", "paddle" },  { ".caffemodel", "caffe" },  { ".mnn", "mnn" },
-	{ ".rknn", "rknn" },	     { ".engine", "tensorrt" },	  { ".dlc", "snpe" },	       { ".hef", "hailo" },
-	{ ".kmodel", "kendryte" },   { ".skops", "skops" },	  { ".nnue", "nnue" },	       { ".eim", "edge-impulse" },
+	{ ".tflite", "tflite" },
+	{ ".onnx", "onnx" },
+	{ ".ort", "ort" },
+	{ ".pt", "pytorch" },
+	{ ".pth", "pytorch" },
+	{ ".ptl", "torchscript" },
+	{ ".torchscript", "torchscript" },
+	{ ".pkl", "pickle" },
+	{ ".pickle", "pickle" },
+	{ ".joblib", "joblib" },
+	{ ".sav", "pickle" },
+	{ ".gguf", "gguf" },
+	{ ".ggml", "ggml" },
+	{ ".safetensors", "safetensors" },
+	{ ".npy", "npy" },
+	{ ".npz", "npz" },
+	{ ".h5", "hdf5" },
+	{ ".hdf5", "hdf5" },
+	{ ".keras", "keras" },
+	{ ".ckpt", "checkpoint" },
+	{ ".ubj", "xgboost-ubj" },
+	{ ".xgb", "xgboost" },
+	{ ".bst", "xgboost" },
+	{ ".cbm", "catboost" },
+	{ ".mlmodel", "coreml" },
+	{ ".pmml", "pmml" },
+	{ ".pdmodel", "paddle" },
+	{ ".pdiparams", "paddle" },
+	{ ".caffemodel", "caffe" },
+	{ ".mnn", "mnn" },
+	{ ".rknn", "rknn" },
+	{ ".engine", "tensorrt" },
+	{ ".dlc", "snpe" },
+	{ ".hef", "hailo" },
+	{ ".kmodel", "kendryte" },
+	{ ".skops", "skops" },
+	{ ".nnue", "nnue" },
+	{ ".eim", "edge-impulse" },
 };
 
 static const char *base_of(const char *path)
@@ -93,15 +121,15 @@ const char *vn_model_by_magic(const void *head, size_t len)
 typedef bool look_fn(struct vn_bytes b, struct vn_model_facts *ret);
 
 /* Formats that their own bytes prove, in this order; then those that a name must suggest first. */
-static look_fn *const proven[] = { vn_look_gguf, vn_look_tflite, vn_look_ort, vn_look_npy, vn_look_hdf5, vn_look_zip,
-				   vn_look_xgboost, vn_look_lightgbm };
+static look_fn *const proven[] = { vn_look_gguf, vn_look_tflite, vn_look_ort,	  vn_look_npy,
+				   vn_look_hdf5, vn_look_zip,	 vn_look_xgboost, vn_look_lightgbm };
 static const struct {
 	const char *named;
 	look_fn *look;
 } suggested[] = {
-	{ "safetensors", vn_look_safetensors }, { "onnx", vn_look_onnx },	 { "savedmodel", vn_look_savedmodel },
+	{ "safetensors", vn_look_safetensors }, { "onnx", vn_look_onnx },	  { "savedmodel", vn_look_savedmodel },
 	{ "coreml", vn_look_coreml },		{ "catboost", vn_look_catboost }, { "pickle", vn_look_pickle },
-	{ "pickle", vn_look_joblib_packed },	{ "joblib", vn_look_pickle },	 { "joblib", vn_look_joblib_packed },
+	{ "pickle", vn_look_joblib_packed },	{ "joblib", vn_look_pickle },	  { "joblib", vn_look_joblib_packed },
 	{ "pytorch", vn_look_pickle },		{ "checkpoint", vn_look_pickle },
 };
 

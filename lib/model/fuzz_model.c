@@ -6,9 +6,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = { "m.tflite", "m.onnx", "m.pt",   "m.pkl",   "m.joblib",     "m.gguf",  "m.safetensors", "m.npy",
-					     "m.npz",	 "m.h5",   "m.keras", "saved_model.pb", "m.json", "m.ubj", "m.txt",	     "m.cbm",
-					     "m.mlmodel", "m.ort", "m",	     "m.ckpt" };
+	static const char *const names[] = { "m.tflite", "m.onnx",	   "m.pt",   "m.pkl", "m.joblib",
+					     "m.gguf",	 "m.safetensors",  "m.npy",  "m.npz", "m.h5",
+					     "m.keras",	 "saved_model.pb", "m.json", "m.ubj", "m.txt",
+					     "m.cbm",	 "m.mlmodel",	   "m.ort",  "m",     "m.ckpt" };
 	struct vn_model_facts f;
 	if (!size)
 		return 0;

@@ -127,9 +127,9 @@ const char *vn_quantisation_of(const char *element)
 	static const struct {
 		const char *element, *quantisation;
 	} table[] = {
-		{ "f64", "none" },  { "f32", "none" },  { "f16", "fp16" },  { "bf16", "bf16" }, { "i8", "int8" },
-		{ "u8", "uint8" },  { "i4", "int4" },   { "u4", "uint4" },  { "i2", "int2" },   { "f8_e4m3", "fp8" },
-		{ "f8_e5m2", "fp8" }, { "f4_e2m1", "fp4" },
+		{ "f64", "none" }, { "f32", "none" },	 { "f16", "fp16" },    { "bf16", "bf16" },
+		{ "i8", "int8" },  { "u8", "uint8" },	 { "i4", "int4" },     { "u4", "uint4" },
+		{ "i2", "int2" },  { "f8_e4m3", "fp8" }, { "f8_e5m2", "fp8" }, { "f4_e2m1", "fp4" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (!strcmp(table[i].element, element))
@@ -142,9 +142,9 @@ const char *vn_numpy_element(struct vn_bytes d)
 	static const struct {
 		const char *numpy, *element;
 	} table[] = {
-		{ "f2", "f16" }, { "f4", "f32" }, { "f8", "f64" }, { "f16", "f128" }, { "i1", "i8" },  { "i2", "i16" },
-		{ "i4", "i32" }, { "i8", "i64" }, { "u1", "u8" },  { "u2", "u16" },   { "u4", "u32" }, { "u8", "u64" },
-		{ "b1", "bool" }, { "c8", "c64" }, { "c16", "c128" },
+		{ "f2", "f16" }, { "f4", "f32" }, { "f8", "f64" },  { "f16", "f128" }, { "i1", "i8" },
+		{ "i2", "i16" }, { "i4", "i32" }, { "i8", "i64" },  { "u1", "u8" },    { "u2", "u16" },
+		{ "u4", "u32" }, { "u8", "u64" }, { "b1", "bool" }, { "c8", "c64" },   { "c16", "c128" },
 	};
 	if (d.len && memchr("<>|=", d.p[0], 4))
 		d = (struct vn_bytes){ d.p + 1, d.len - 1 };

@@ -12,10 +12,10 @@ static const struct {
 	const char *name;
 	unsigned bits;
 } types[] = {
-	{ NULL, 0 },	  { "f32", 32 },   { "u8", 8 },	     { "i8", 8 },      { "u16", 16 },	  { "i16", 16 },
-	{ "i32", 32 },	  { "i64", 64 },   { NULL, 0 },	     { "bool", 8 },    { "f16", 16 },	  { "f64", 64 },
-	{ "u32", 32 },	  { "u64", 64 },   { "c64", 64 },    { "c128", 128 },  { "bf16", 16 },	  { "f8_e4m3", 8 },
-	{ "f8_e4m3", 8 }, { "f8_e5m2", 8 }, { "f8_e5m2", 8 }, { "u4", 4 },     { "i4", 4 },	  { "f4_e2m1", 4 },
+	{ NULL, 0 },	  { "f32", 32 },    { "u8", 8 },      { "i8", 8 },     { "u16", 16 },  { "i16", 16 },
+	{ "i32", 32 },	  { "i64", 64 },    { NULL, 0 },      { "bool", 8 },   { "f16", 16 },  { "f64", 64 },
+	{ "u32", 32 },	  { "u64", 64 },    { "c64", 64 },    { "c128", 128 }, { "bf16", 16 }, { "f8_e4m3", 8 },
+	{ "f8_e4m3", 8 }, { "f8_e5m2", 8 }, { "f8_e5m2", 8 }, { "u4", 4 },     { "i4", 4 },    { "f4_e2m1", 4 },
 };
 
 struct walk {
@@ -57,9 +57,14 @@ static void tensor(struct walk *w, struct vn_bytes b)
 
 static void op_type(struct walk *w, struct vn_bytes name)
 {
-	static const char *const quantising[] = { "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
-						  "ConvInteger",    "MatMulInteger",	"DynamicQuantizeMatMul",
-						  "QAttention",	    "QGemm" };
+	static const char *const quantising[] = { "QuantizeLinear",
+						  "DequantizeLinear",
+						  "DynamicQuantizeLinear",
+						  "ConvInteger",
+						  "MatMulInteger",
+						  "DynamicQuantizeMatMul",
+						  "QAttention",
+						  "QGemm" };
 	if (vn_bytes_start(name, "QLinear", 7))
 		w->quantised = true;
 	if (vn_bytes_are(name, "MatMulNBits"))
@@ -77,9 +82,9 @@ static int child(enum message in, uint32_t number)
 		uint32_t number;
 		enum message is;
 	} table[] = {
-		{ GRAPH, 1, NODE },	 { GRAPH, 5, TENSOR },	   { GRAPH, 15, SPARSE },     { NODE, 5, ATTRIBUTE },
+		{ GRAPH, 1, NODE },	  { GRAPH, 5, TENSOR },	   { GRAPH, 15, SPARSE },     { NODE, 5, ATTRIBUTE },
 		{ ATTRIBUTE, 5, TENSOR }, { ATTRIBUTE, 6, GRAPH }, { ATTRIBUTE, 10, TENSOR }, { ATTRIBUTE, 11, GRAPH },
-		{ SPARSE, 1, TENSOR },	 { FUNCTION, 7, NODE },
+		{ SPARSE, 1, TENSOR },	  { FUNCTION, 7, NODE },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (table[i].in == in && table[i].number == number)

@@ -11,28 +11,28 @@ enum kind { V_NONE, V_STRING, V_GLOBAL, V_DTYPE, V_INT };
 
 struct value {
 	enum kind kind;
-	struct vn_bytes a, b;        /* string or dtype: a; global: module a, name b */
+	struct vn_bytes a, b; /* string or dtype: a; global: module a, name b */
 	uint64_t n;
 };
 
 struct walk {
 	struct vn_cur c;
 	struct vn_pickle_facts *f;
-	struct value *memo;          /* VN_MAX_PICKLE_MEMO, and as many for a nested pickle */
+	struct value *memo; /* VN_MAX_PICKLE_MEMO, and as many for a nested pickle */
 	uint64_t memoised, outer_memoised;
 	struct value last, before;   /* the two newest values */
 	struct value dtype, storage; /* the newest of their kind */
 	uint64_t newest_int;
-	bool frombuffer;             /* protocol 5: numpy's _frombuffer takes the bytes first, then the dtype */
-	uint64_t waiting;            /* bytes of such a buffer */
-	bool dtype_pending;          /* numpy.dtype was named; its text comes next */
-	bool dtype_call;             /* the next REDUCE makes it */
-	bool key_shape, key_align;   /* the newest text was this key of a joblib wrapper's state */
-	bool wrapper;                /* within a joblib wrapper */
+	bool frombuffer;	   /* protocol 5: numpy's _frombuffer takes the bytes first, then the dtype */
+	uint64_t waiting;	   /* bytes of such a buffer */
+	bool dtype_pending;	   /* numpy.dtype was named; its text comes next */
+	bool dtype_call;	   /* the next REDUCE makes it */
+	bool key_shape, key_align; /* the newest text was this key of a joblib wrapper's state */
+	bool wrapper;		   /* within a joblib wrapper */
 	uint64_t shape, align;
 	uint8_t before_op;
-	bool nested;                 /* within the pickle of an object array */
-	unsigned pickles;            /* that ended */
+	bool nested;	  /* within the pickle of an object array */
+	unsigned pickles; /* that ended */
 	uint32_t steps;
 };
 
@@ -42,14 +42,14 @@ static void push(struct walk *w, struct value v)
 	w->last = v;
 }
 
-static bool plumbing(struct vn_bytes module, struct vn_bytes name)
+static bool plumbing(struct vn_bytes module)
 {
-	static const char *const roots[] = { "copyreg", "copy_reg", "builtins", "__builtin__", "collections", "_codecs", "numpy",
-					     "joblib",	"torch",    "functools", "operator", "scipy" };
+	static const char *const roots[] = { "copyreg", "copy_reg", "builtins", "__builtin__", "collections", "_codecs",
+					     "numpy",	"joblib",   "torch",	"functools",   "operator",    "scipy" };
 	size_t root = vn_bytes_find(module, ".");
 	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++)
 		if (vn_bytes_are((struct vn_bytes){ module.p, root }, roots[i]))
-			return !(vn_bytes_start(module, "torch.nn.modules", 16) && name.len);
+			return !vn_bytes_start(module, "torch.nn.modules", 16);
 	return false;
 }
 
@@ -65,10 +65,11 @@ static const char *storage_element(struct vn_bytes name)
 	static const struct {
 		const char *name, *element;
 	} table[] = {
-		{ "FloatStorage", "f32" },   { "HalfStorage", "f16" },	 { "BFloat16Storage", "bf16" }, { "DoubleStorage", "f64" },
-		{ "LongStorage", "i64" },    { "IntStorage", "i32" },	 { "ShortStorage", "i16" },	{ "CharStorage", "i8" },
-		{ "ByteStorage", "u8" },     { "BoolStorage", "bool" },	 { "QInt8Storage", "i8" },	{ "QUInt8Storage", "u8" },
-		{ "QInt32Storage", "i32" },  { "QUInt4x2Storage", "u4" }, { "ComplexFloatStorage", "c64" },
+		{ "FloatStorage", "f32" },  { "HalfStorage", "f16" },	 { "BFloat16Storage", "bf16" },
+		{ "DoubleStorage", "f64" }, { "LongStorage", "i64" },	 { "IntStorage", "i32" },
+		{ "ShortStorage", "i16" },  { "CharStorage", "i8" },	 { "ByteStorage", "u8" },
+		{ "BoolStorage", "bool" },  { "QInt8Storage", "i8" },	 { "QUInt8Storage", "u8" },
+		{ "QInt32Storage", "i32" }, { "QUInt4x2Storage", "u4" }, { "ComplexFloatStorage", "c64" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (vn_bytes_are(name, table[i].name))
@@ -96,7 +97,7 @@ static void new_dtype(struct walk *w, struct vn_bytes text)
 static void global(struct walk *w, struct vn_bytes module, struct vn_bytes name)
 {
 	struct value v = { .kind = V_GLOBAL, .a = module, .b = name };
-	if (!w->f->module[0] && !plumbing(module, name)) {
+	if (!w->f->module[0] && !plumbing(module)) {
 		copy(w->f->module, sizeof(w->f->module), module);
 		copy(w->f->name, sizeof(w->f->name), name);
 	}
@@ -230,8 +231,15 @@ static char argument(uint8_t op)
 	} table[] = {
 		{ "(.012NRQabdelostu)}]", '0' },
 		{ "\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98", '0' },
-		{ "FILSVPgp", 'L' }, { "ci", 'M' },	 { "Khq\x80\x82", '1' }, { "M\x83", '2' },	 { "Jjr\x84", '4' },
-		{ "G\x95", '8' },    { "UC\x8a\x8c", 'a' }, { "TXB\x8b", 'b' },	 { "\x8d\x8e\x96", 'c' },
+		{ "FILSVPgp", 'L' },
+		{ "ci", 'M' },
+		{ "Khq\x80\x82", '1' },
+		{ "M\x83", '2' },
+		{ "Jjr\x84", '4' },
+		{ "G\x95", '8' },
+		{ "UC\x8a\x8c", 'a' },
+		{ "TXB\x8b", 'b' },
+		{ "\x8d\x8e\x96", 'c' },
 	};
 	for (size_t i = 0; op && i < sizeof(table) / sizeof(*table); i++)
 		if (strchr(table[i].ops, (char)op))
@@ -399,9 +407,9 @@ bool vn_look_joblib_packed(struct vn_bytes b, struct vn_model_facts *ret)
 		const char *magic, *name;
 		size_t len;
 	} table[] = {
-		{ "\x1f\x8b", "gzip", 2 },	      { "\x78\x01", "zlib", 2 }, { "\x78\x5e", "zlib", 2 },
-		{ "\x78\x9c", "zlib", 2 },	      { "\x78\xda", "zlib", 2 }, { "BZh", "bzip2", 3 },
-		{ "\xfd\x37zXZ", "xz", 5 },	      { "]\0\0", "lzma", 3 },	 { "\x04\x22\x4d\x18", "lz4", 4 },
+		{ "\x1f\x8b", "gzip", 2 },	   { "\x78\x01", "zlib", 2 }, { "\x78\x5e", "zlib", 2 },
+		{ "\x78\x9c", "zlib", 2 },	   { "\x78\xda", "zlib", 2 }, { "BZh", "bzip2", 3 },
+		{ "\xfd\x37zXZ", "xz", 5 },	   { "]\0\0", "lzma", 3 },    { "\x04\x22\x4d\x18", "lz4", 4 },
 		{ "\x28\xb5\x2f\xfd", "zstd", 4 },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {

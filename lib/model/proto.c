@@ -36,10 +36,18 @@ bool vn_look_coreml(struct vn_bytes b, struct vn_model_facts *ret)
 		uint32_t number;
 		const char *name;
 	} types[] = {
-		{ 200, "pipeline classifier" },	     { 201, "pipeline regressor" },	  { 202, "pipeline" },
-		{ 300, "GLM regressor" },	     { 301, "SVM regressor" },		  { 302, "tree ensemble regressor" },
-		{ 303, "neural network regressor" }, { 400, "GLM classifier" },		  { 401, "SVM classifier" },
-		{ 402, "tree ensemble classifier" }, { 403, "neural network classifier" }, { 500, "neural network" },
+		{ 200, "pipeline classifier" },
+		{ 201, "pipeline regressor" },
+		{ 202, "pipeline" },
+		{ 300, "GLM regressor" },
+		{ 301, "SVM regressor" },
+		{ 302, "tree ensemble regressor" },
+		{ 303, "neural network regressor" },
+		{ 400, "GLM classifier" },
+		{ 401, "SVM classifier" },
+		{ 402, "tree ensemble classifier" },
+		{ 403, "neural network classifier" },
+		{ 500, "neural network" },
 		{ 502, "ML program" },
 	};
 	struct vn_cur c = vn_cur_of(b);

@@ -38,8 +38,12 @@ static void test_safetensors(void)
 	CHECK_FACTS(f, "safetensors", "PyTorch", "bf16", "bf16");
 	f = look("model", &m);
 	CHECK_STR(f.format, "safetensors");
-	static const char *const odd[] = { "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[90,16]}}", "{\"w\":{\"dtype\":7}}", "{\"w\":[]}",
-					   "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[\"0\",16]}}", "{", "{\"__metadata__\":3}" };
+	static const char *const odd[] = { "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[90,16]}}",
+					   "{\"w\":{\"dtype\":7}}",
+					   "{\"w\":[]}",
+					   "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[\"0\",16]}}",
+					   "{",
+					   "{\"__metadata__\":3}" };
 	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
 		m.n = 0;
 		safetensors(&m, odd[i]);

@@ -9,8 +9,9 @@ static struct vn_model_facts look_text(const char *path, const char *text)
 
 static void test_xgboost(void)
 {
-	struct vn_model_facts f = look_text("m.json", "{\"learner\":{\"attributes\":{},\"objective\":{\"name\":\"binary:logistic\"}},"
-						      "\"version\":[1,7,3]}");
+	struct vn_model_facts f =
+		look_text("m.json", "{\"learner\":{\"attributes\":{},\"objective\":{\"name\":\"binary:logistic\"}},"
+				    "\"version\":[1,7,3]}");
 	CHECK_FACTS(f, "xgboost-json", "XGBoost 1.7.3 binary:logistic", "", "");
 	f = look_text("m.json", "{\"version\":[1,7,3]}");
 	CHECK_FACTS(f, "", "", "", "");

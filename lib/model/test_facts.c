@@ -5,13 +5,32 @@ static void test_by_path(void)
 	static const struct {
 		const char *path, *format;
 	} table[] = {
-		{ "opt/app/model.tflite", "tflite" }, { "a.ONNX", "onnx" }, { "m.pt", "pytorch" }, { "m.pth", "pytorch" },
-		{ "x/model.pkl", "pickle" }, { "m.joblib", "joblib" }, { "m.gguf", "gguf" }, { "m.safetensors", "safetensors" },
-		{ "m.h5", "hdf5" }, { "m.weights.h5", "keras" }, { "m.keras", "keras" }, { "m.npz", "npz" },
-		{ "1/saved_model.pb", "savedmodel" }, { "1/variables/variables.data-00000-of-00001", "savedmodel" },
-		{ "model.ckpt-100.index", "checkpoint" }, { "web/group1-shard1of4.bin", "tfjs" }, { "m.cbm", "catboost" },
-		{ "m.bin", NULL }, { "m.json", NULL }, { "m.pb", NULL }, { "m.txt", NULL }, { ".onnx", NULL }, { "", NULL },
-		{ "onnx", NULL }, { "a.onnx/readme", NULL }, { "group.bin", NULL },
+		{ "opt/app/model.tflite", "tflite" },
+		{ "a.ONNX", "onnx" },
+		{ "m.pt", "pytorch" },
+		{ "m.pth", "pytorch" },
+		{ "x/model.pkl", "pickle" },
+		{ "m.joblib", "joblib" },
+		{ "m.gguf", "gguf" },
+		{ "m.safetensors", "safetensors" },
+		{ "m.h5", "hdf5" },
+		{ "m.weights.h5", "keras" },
+		{ "m.keras", "keras" },
+		{ "m.npz", "npz" },
+		{ "1/saved_model.pb", "savedmodel" },
+		{ "1/variables/variables.data-00000-of-00001", "savedmodel" },
+		{ "model.ckpt-100.index", "checkpoint" },
+		{ "web/group1-shard1of4.bin", "tfjs" },
+		{ "m.cbm", "catboost" },
+		{ "m.bin", NULL },
+		{ "m.json", NULL },
+		{ "m.pb", NULL },
+		{ "m.txt", NULL },
+		{ ".onnx", NULL },
+		{ "", NULL },
+		{ "onnx", NULL },
+		{ "a.onnx/readme", NULL },
+		{ "group.bin", NULL },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		CHECK_STR(vn_model_by_path(table[i].path), table[i].format);
@@ -28,7 +47,9 @@ static void test_by_magic(void)
 	CHECK_STR(vn_model_by_magic(HEAD("\x60\1\0\0\1\0\0\0{\"__meta")), NULL);
 	CHECK_STR(vn_model_by_magic(HEAD("\x60\1\0\0\0\0\0\0{\"\1\2")), NULL);
 	CHECK_STR(vn_model_by_magic(HEAD("PK\3\4\x14\0\0\0\0\0\0\0\0\0\0\0")), NULL);
-	CHECK_STR(vn_model_by_magic(HEAD("\x7f" "ELF\2\1\1\0\0\0\0\0\0\0\0\0")), NULL);
+	CHECK_STR(vn_model_by_magic(HEAD("\x7f"
+					 "ELF\2\1\1\0\0\0\0\0\0\0\0\0")),
+		  NULL);
 	CHECK_STR(vn_model_by_magic(HEAD("GGU")), NULL);
 	CHECK_STR(vn_model_by_magic("", 0), NULL);
 	CHECK_STR(vn_model_by_magic(NULL, 0), NULL);

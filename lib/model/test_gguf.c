@@ -64,8 +64,9 @@ static void test_types(void)
 		uint32_t tensor_type;
 		const char *element, *quantisation;
 	} table[] = {
-		{ 0, 0, "f32", "none" }, { 1, 1, "f16", "fp16" },    { -1, 1, "f16", "fp16" }, { -1, 8, "q8_0", "q8_0" },
-		{ 7, 8, "q8_0", "q8_0" }, { 32, 30, "bf16", "bf16" }, { 99, 16, "iq2_xxs", "iq2_xxs" }, { 2, 77, "f32", "q4_0" },
+		{ 0, 0, "f32", "none" },	  { 1, 1, "f16", "fp16" },  { -1, 1, "f16", "fp16" },
+		{ -1, 8, "q8_0", "q8_0" },	  { 7, 8, "q8_0", "q8_0" }, { 32, 30, "bf16", "bf16" },
+		{ 99, 16, "iq2_xxs", "iq2_xxs" }, { 2, 77, "f32", "q4_0" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct made m = model(3, table[i].file_type, table[i].tensor_type);
@@ -77,8 +78,13 @@ static void test_types(void)
 static void test_big_endian(void)
 {
 	struct made m = { .n = 0 };
-	PUT(&m, "GGUF\0\0\0\3" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\1" "\0\0\0\0\0\0\0\x14general.architecture" "\0\0\0\x08"
-		"\0\0\0\0\0\0\0\4" "bert");
+	PUT(&m, "GGUF\0\0\0\3"
+		"\0\0\0\0\0\0\0\0"
+		"\0\0\0\0\0\0\0\1"
+		"\0\0\0\0\0\0\0\x14general.architecture"
+		"\0\0\0\x08"
+		"\0\0\0\0\0\0\0\4"
+		"bert");
 	struct vn_model_facts f = look("m.gguf", &m);
 	CHECK_FACTS(f, "gguf", "bert", "", "");
 }
@@ -91,7 +97,7 @@ static void test_hostile(void)
 	put_le(&m, UINT64_MAX, 8);
 	put_le(&m, UINT64_MAX, 8);
 	put_string(&m, "k");
-	for (unsigned i = 0; i < 100; i++)       /* arrays of arrays of … */
+	for (unsigned i = 0; i < 100; i++) /* arrays of arrays of … */
 		put_le(&m, 9, 4), put_le(&m, i ? UINT64_MAX : 9, i ? 8 : 0);
 	struct vn_model_facts f = look("m.gguf", &m);
 	CHECK_FACTS(f, "gguf", "", "", "");

@@ -22,14 +22,16 @@ static void test_protobuf(void)
 	struct vn_pb f = { 0 };
 	pb_int(&m, 3, 300);
 	pb_text(&m, 2, "abc");
-	PUT(&m, "\x0d\1\0\0\0" "\x09\1\0\0\0\0\0\0\0");
+	PUT(&m, "\x0d\1\0\0\0"
+		"\x09\1\0\0\0\0\0\0\0");
 	struct vn_cur c = vn_cur_of((struct vn_bytes){ m.p, m.n });
 	CHECK(vn_pb_next(&c, &f) && f.number == 3 && f.wire == 0 && f.value == 300);
 	CHECK(vn_pb_next(&c, &f) && f.number == 2 && vn_bytes_are(f.bytes, "abc"));
 	CHECK(vn_pb_next(&c, &f) && f.number == 1 && f.wire == 5 && f.value == 1);
 	CHECK(vn_pb_next(&c, &f) && f.number == 1 && f.wire == 1 && f.value == 1);
 	CHECK(!vn_pb_next(&c, &f) && !c.bad);
-	static const char *const bad[] = { "\x0a\x05", "\x0b", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x02\x01", "\x08" };
+	static const char *const bad[] = { "\x0a\x05", "\x0b", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x02\x01",
+					   "\x08" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		c = vn_cur_of((struct vn_bytes){ (const uint8_t *)bad[i], strlen(bad[i]) });
 		CHECK(!vn_pb_next(&c, &f) && c.bad);

@@ -70,7 +70,7 @@ static void test_nested(void)
 	struct vn_model_facts f = look_at(&g);
 	CHECK_FACTS(f, "onnx", "pytorch 2.1", "bf16", "bf16");
 	attribute.n = g.n = 0;
-	pb_bytes(&attribute, 7, "0123456789012345", 16);       /* a tree ensemble keeps its thresholds as floats */
+	pb_bytes(&attribute, 7, "0123456789012345", 16); /* a tree ensemble keeps its thresholds as floats */
 	add_node(&g, "TreeEnsembleRegressor", &attribute);
 	f = look_at(&g);
 	CHECK_FACTS(f, "onnx", "pytorch 2.1", "f32", "none");

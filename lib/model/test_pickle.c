@@ -1,6 +1,6 @@
 #include "model/test_bytes.h"
 
-static void text4(struct made *m, const char *text)      /* SHORT_BINUNICODE, MEMOIZE */
+static void text4(struct made *m, const char *text) /* SHORT_BINUNICODE, MEMOIZE */
 {
 	PUT(m, "\x8c");
 	put_le(m, strlen(text), 1);
@@ -22,7 +22,8 @@ static void dtype4(struct made *m, const char *text)
 	text4(m, text);
 	PUT(m, "\x89\x88\x87\x94R\x94(K\x03");
 	text4(m, "<");
-	PUT(m, "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0t\x94" "b");
+	PUT(m, "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0t\x94"
+	       "b");
 }
 
 static void test_sklearn(void)
@@ -33,9 +34,14 @@ static void test_sklearn(void)
 	PUT(&m, ")\x81\x94}\x94(");
 	text4(&m, "offset_");
 	class4(&m, "numpy.core.multiarray", "_reconstruct");
-	PUT(&m, "K\0\x85\x94" "C\1b\x94\x87\x94R\x94(K\1K\x04\x85\x94");
+	PUT(&m, "K\0\x85\x94"
+		"C\1b\x94\x87\x94R\x94(K\1K\x04\x85\x94");
 	dtype4(&m, "f8");
-	PUT(&m, "\x89" "C\x20" "01234567890123456789012345678901" "\x94t\x94" "bu");
+	PUT(&m, "\x89"
+		"C\x20"
+		"01234567890123456789012345678901"
+		"\x94t\x94"
+		"bu");
 	PUT(&m, "b.");
 	struct vn_model_facts f = look("opt/model.pkl", &m);
 	CHECK_FACTS(f, "pickle", "scikit-learn IsolationForest", "f64", "none");
@@ -50,7 +56,9 @@ static void test_protocol5(void)
 	struct made m = { .n = 0 };
 	PUT(&m, "\x80\5");
 	class4(&m, "numpy.core.numeric", "_frombuffer");
-	PUT(&m, "(\x96\x08\0\0\0\0\0\0\0" "01234567" "\x94");
+	PUT(&m, "(\x96\x08\0\0\0\0\0\0\0"
+		"01234567"
+		"\x94");
 	dtype4(&m, "f4");
 	PUT(&m, "K\2\x85\x94");
 	text4(&m, "C");
@@ -91,7 +99,8 @@ static void test_joblib(void)
 	PUT(&m, "\x88");
 	text4(&m, "numpy_array_alignment_bytes");
 	PUT(&m, "K\x10ub");
-	PUT(&m, "\2\xff\xff" "..........c.");
+	PUT(&m, "\2\xff\xff"
+		"..........c.");
 	class4(&m, "sklearn.svm._classes", "OneClassSVM");
 	PUT(&m, "e.");
 	struct vn_model_facts f = look("m.joblib", &m);
@@ -109,7 +118,7 @@ static void test_joblib_object_array(void)
 	text4(&m, "dtype");
 	dtype4(&m, "O8");
 	PUT(&m, "ub");
-	PUT(&m, "\x80\2]q\0(K\1K\2e.");                  /* a pickle of its own, with a memo of its own */
+	PUT(&m, "\x80\2]q\0(K\1K\2e."); /* a pickle of its own, with a memo of its own */
 	PUT(&m, "h\2\x93");
 	class4(&m, "xgboost.sklearn", "XGBClassifier");
 	PUT(&m, "e.");
@@ -121,8 +130,12 @@ static void test_compressed(void)
 {
 	static const struct {
 		const char *head, *detail;
-	} table[] = { { "\x1f\x8b\x08....", "gzip compressed" }, { "\x78\x9c....", "zlib compressed" },
-		      { "BZh9....", "bzip2 compressed" },	 { "\xfd" "7zXZ..", "xz compressed" } };
+	} table[] = { { "\x1f\x8b\x08....", "gzip compressed" },
+		      { "\x78\x9c....", "zlib compressed" },
+		      { "BZh9....", "bzip2 compressed" },
+		      { "\xfd"
+			"7zXZ..",
+			"xz compressed" } };
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct made m = { .n = 0 };
 		put_text(&m, table[i].head);
@@ -131,7 +144,9 @@ static void test_compressed(void)
 	}
 }
 
-#define STORAGE(name) "ctorch\n" name "\nq\5X\1\0\0\0" "0q\6X\3\0\0\0cpuq\7K\x40tq\x08Q"
+#define STORAGE(name)                                                                                                          \
+	"ctorch\n" name "\nq\5X\1\0\0\0"                                                                                       \
+	"0q\6X\3\0\0\0cpuq\7K\x40tq\x08Q"
 static void test_torch_legacy(void)
 {
 	struct made m = { .n = 0 };
@@ -147,16 +162,21 @@ static void test_torch_legacy(void)
 static void test_torch_quantised(void)
 {
 	struct made m = { .n = 0 };
-	PUT(&m, "\x80\2c__main__\nNet\nq\0)\x81((X\7\0\0\0storageq\4" STORAGE("QInt8Storage") "(h\4" STORAGE("FloatStorage") "K\0tR.");
+	PUT(&m, "\x80\2c__main__\nNet\nq\0)\x81((X\7\0\0\0storageq\4" STORAGE("QInt8Storage") "(h\4" STORAGE(
+			"FloatStorage") "K\0tR.");
 	struct vn_model_facts f = look("m.pt", &m);
 	CHECK_FACTS(f, "pytorch", "Net", "f32", "int8");
 }
 
 static void test_hostile(void)
 {
-	static const char *const pieces[] = { "\x80\4\x8e\xff\xff\xff\xff\xff\xff\xff\xff", "\x80\4\x8b\xff\xff\xff\xff",
-					      "\x80\4\x93\x93\x94\x94j\xff\xff\xff\xff", "\x80\2g99999999999999999999999\n",
-					      "\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.", "c\n\n.", "\x80\2\xff" };
+	static const char *const pieces[] = { "\x80\4\x8e\xff\xff\xff\xff\xff\xff\xff\xff",
+					      "\x80\4\x8b\xff\xff\xff\xff",
+					      "\x80\4\x93\x93\x94\x94j\xff\xff\xff\xff",
+					      "\x80\2g99999999999999999999999\n",
+					      "\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.\x80\2.",
+					      "c\n\n.",
+					      "\x80\2\xff" };
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
 		struct made m = { .n = 0 };
 		put_text(&m, pieces[i]);
@@ -173,7 +193,8 @@ static void test_shape_overflow(void)
 	class4(&m, "joblib.numpy_pickle", "NumpyArrayWrapper");
 	PUT(&m, "}(");
 	text4(&m, "shape");
-	PUT(&m, "(\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f" "t");
+	PUT(&m, "(\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"
+		"t");
 	text4(&m, "dtype");
 	dtype4(&m, "f8");
 	PUT(&m, "ub.");

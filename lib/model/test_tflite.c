@@ -95,7 +95,7 @@ static void test_quantised(void)
 	f = look("x.tflite", &m);
 	CHECK_FACTS(f, "tflite", "MLIR Conv", "u8", "uint8");
 	m.n = 0;
-	model(&m, (const struct tensor[]){ { 3, 300, false } }, 1);     /* a table of labels is no weight */
+	model(&m, (const struct tensor[]){ { 3, 300, false } }, 1); /* a table of labels is no weight */
 	f = look("x.tflite", &m);
 	CHECK_FACTS(f, "tflite", "MLIR Conv", "u8", "none");
 }
@@ -108,7 +108,7 @@ static void test_broken(void)
 	CHECK_FACTS(f, "tflite", "", "", "");
 	m.n = 0;
 	model(&m, (const struct tensor[]){ { 0, 64, false } }, 1);
-	for (size_t i = 8; i < m.n; i++) {       /* any one byte may lie */
+	for (size_t i = 8; i < m.n; i++) { /* any one byte may lie */
 		uint8_t keep = m.p[i];
 		m.p[i] ^= 0xff;
 		vn_model_look("x.tflite", m.p, m.n, &f);

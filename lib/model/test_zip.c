@@ -39,7 +39,8 @@ static struct made whole(struct archive *z)
 }
 
 static const char data_pkl[] = "\x80\2ccollections\nOrderedDict\nq\0)R(X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(("
-			       "X\7\0\0\0storagectorch\nBFloat16Storage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x40tQK\0K\x40\x85tRu.";
+			       "X\7\0\0\0storagectorch\nBFloat16Storage\nX\1\0\0\0"
+			       "0X\3\0\0\0cpuK\x40tQK\0K\x40\x85tRu.";
 
 static void test_torch(void)
 {

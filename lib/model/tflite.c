@@ -56,14 +56,14 @@ static struct vn_bytes vector_bytes(struct vn_bytes b, size_t at)
 }
 
 /* enum TensorType of schema.fbs */
-static const char *const types[] = { "f32",  "f16", "i32", "u8",  "i64", NULL, "bool", "i16",  "c64", "i8",
-				     "f64",  "c128", "u64", NULL, NULL,  "u32", "u16",  "i4",   "bf16", "i2" };
+static const char *const types[] = { "f32", "f16",  "i32", "u8", "i64", NULL,  "bool", "i16", "c64",  "i8",
+				     "f64", "c128", "u64", NULL, NULL,	"u32", "u16",  "i4",  "bf16", "i2" };
 
 struct walk {
 	struct vn_bytes b;
-	size_t buffers;              /* first item of Model.buffers */
+	size_t buffers; /* first item of Model.buffers */
 	uint32_t nbuffers;
-	struct vn_tally elements, weights;       /* weights: without indices and biases */
+	struct vn_tally elements, weights; /* weights: without indices and biases */
 	uint32_t steps;
 };
 

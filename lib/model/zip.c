@@ -1,17 +1,17 @@
 /* Models that are zip files (APPNOTE.TXT): torch.save and TorchScript, .npz, .keras, TorchServe archives. Only stored members
  * are looked into, which is how torch and Keras write them. */
-#include "json/json.h"
 #include "model/look.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
+#include "json/json.h"
 #include <string.h>
 
-#define ZIP_EOCD 22             /* "PK\5\6" … u16 entries at 10, u32 directory size at 12 and offset at 16, u16 comment length */
-#define ZIP_LOCATOR 20          /* "PK\6\7" u32 disk, u64 offset of the zip64 record */
+#define ZIP_EOCD 22    /* "PK\5\6" … u16 entries at 10, u32 directory size at 12 and offset at 16, u16 comment length */
+#define ZIP_LOCATOR 20 /* "PK\6\7" u32 disk, u64 offset of the zip64 record */
 #define ZIP_MAX_COMMENT 65535
 
 struct member {
-	struct vn_bytes name, data;      /* data: empty unless stored and whole */
+	struct vn_bytes name, data; /* data: empty unless stored and whole */
 	uint64_t size;
 };
 

@@ -155,7 +155,7 @@ static int read_file(git_diff *diff, size_t i, struct vn_source_file *f, struct 
 {
 	VN_AUTO_GIT(git_patch) *patch = NULL;
 	const git_diff_delta *d = git_diff_get_delta(diff, i);
-	f->change = d->status == GIT_DELTA_RENAMED ? VN_SOURCE_RENAMED
+	f->change = d->status == GIT_DELTA_RENAMED   ? VN_SOURCE_RENAMED
 		    : d->status == GIT_DELTA_DELETED ? VN_SOURCE_REMOVED
 		    : d->status == GIT_DELTA_ADDED || d->status == GIT_DELTA_UNTRACKED || d->status == GIT_DELTA_COPIED
 			    ? VN_SOURCE_ADDED
@@ -213,7 +213,8 @@ static int read_diff(git_diff *diff, const char *within, struct vn_source_change
 static int pathspec(char *specs[PATTERNS], struct vn_err *err)
 {
 	for (size_t i = 0; i < PATTERNS; i++) {
-		int r = vn_asprintf(&specs[i], err, "*%s", strncmp(table[i].pattern, "**/", 3) ? table[i].pattern : table[i].pattern + 3);
+		int r = vn_asprintf(&specs[i], err, "*%s",
+				    strncmp(table[i].pattern, "**/", 3) ? table[i].pattern : table[i].pattern + 3);
 		if (r < 0)
 			return r;
 	}
@@ -237,9 +238,9 @@ static int compare(git_repository *repo, git_commit *old, git_diff **ret, struct
 	options.context_lines = 0;
 	options.max_size = VN_MAX_SOURCE_FILE;
 	find.flags = GIT_DIFF_FIND_RENAMES | GIT_DIFF_FIND_FOR_UNTRACKED;
-	if (r == 0 && (git_commit_tree(&tree, old) < 0 ||
-		       git_diff_tree_to_workdir_with_index(&diff, repo, tree, &options) < 0 ||
-		       git_diff_find_similar(diff, &find) < 0))
+	if (r == 0 &&
+	    (git_commit_tree(&tree, old) < 0 || git_diff_tree_to_workdir_with_index(&diff, repo, tree, &options) < 0 ||
+	     git_diff_find_similar(diff, &find) < 0))
 		r = vn_git_fail(err, VN_EIO, "cannot compare the files of %s", git_repository_workdir(repo));
 	for (size_t i = 0; i < PATTERNS; i++)
 		free(specs[i]);

@@ -64,7 +64,8 @@ static int not_opened(int code, const char *dir, struct vn_err *err)
 		int n = git_repository_discover(&found, dir, 0, NULL) < 0 ? 0 : (int)found.size;
 		n -= n > 6 && !strcmp(found.ptr + n - 6, "/.git/") ? 6 : n > 1;
 		vn_fail(err, VN_EAUTH, "the git repository of %s belongs to another user, so git does not trust it", dir);
-		vn_hint(err, "run as its owner, or allow it: git config --global --add safe.directory '%.*s'", n, found.ptr ? found.ptr : "");
+		vn_hint(err, "run as its owner, or allow it: git config --global --add safe.directory '%.*s'", n,
+			found.ptr ? found.ptr : "");
 		git_buf_dispose(&found);
 		return -VN_EAUTH;
 	}

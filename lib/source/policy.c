@@ -21,13 +21,13 @@ static const char *const diff_keys[] = { "files", "layers", "class", "path", NUL
 struct entry {
 	const char *file;
 	const struct vn_buf *text;
-	char section[64], *subsection, key[64];      /* subsection NULL: none */
-	const char *value;                           /* NULL: a key without '=' */
+	char section[64], *subsection, key[64]; /* subsection NULL: none */
+	const char *value;			/* NULL: a key without '=' */
 };
 struct reading {
 	struct vn_policy *p;
 	size_t cap;
-	struct vn_policy_rule *settings;             /* class and only of each [rule], by its name; pattern unused */
+	struct vn_policy_rule *settings; /* class and only of each [rule], by its name; pattern unused */
 	size_t nsettings, settings_cap;
 };
 
@@ -286,7 +286,7 @@ static int take_diff(struct reading *r, const struct entry *e, struct vn_err *er
 
 static const struct {
 	const char *name;
-	bool named;                          /* [section "name"] */
+	bool named; /* [section "name"] */
 	const char *const *keys;
 	int (*take)(struct reading *r, const struct entry *e, struct vn_err *err);
 } kinds[] = {
@@ -303,7 +303,8 @@ static int take(struct reading *r, struct entry *e, struct vn_err *err)
 		if (strcmp(kinds[i].name, e->section))
 			continue;
 		if (kinds[i].named && (!e->subsection || !*e->subsection))
-			return bad(e, err, "the section needs a name, as in", i ? "[rule \"our-log\"]" : "[class \"noise\"]", NULL);
+			return bad(e, err, "the section needs a name, as in", i ? "[rule \"our-log\"]" : "[class \"noise\"]",
+				   NULL);
 		if (!kinds[i].named && e->subsection)
 			return bad(e, err, "the section takes no name, found", e->subsection, NULL);
 		if (!known(e->key, kinds[i].keys))

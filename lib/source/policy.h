@@ -6,7 +6,7 @@
  *	[rule "our-build-log"]
  *		class = noise
  *		path = /srv/log/            ; once or many times
- *		only = mtime                ; optional: the rule counts only where nothing but the mtime (or: the content) differs
+ *		only = mtime                ; optional: counts only where nothing but the mtime (or: content) differs
  *	[rebase]
  *		mode = content              ; or paths
  *		accept = config             ; once or many times, a class

@@ -39,8 +39,8 @@ static void test_changes(void)
 	CHECK_EQ(remove(below("conda/env-conda.yaml")), 0);
 	CHECK_EQ(rename(below("requirements-dev.txt"), below("requirements-test.txt")), 0);
 	commit_all(repo, new);
-	put_file("Dockerfile", "FROM debian:13\n");                      /* not committed */
-	put_file("requirements/gpu.txt", "torch\n");                     /* not even added */
+	put_file("Dockerfile", "FROM debian:13\n");  /* not committed */
+	put_file("requirements/gpu.txt", "torch\n"); /* not even added */
 	put_file("venv/requirements.txt", "ignored\n");
 	struct vn_source_changes c = changes("", old);
 	CHECK_STR(c.old_revision, old);
@@ -94,8 +94,9 @@ static void test_folders(void)
 {
 	git_repository *repo = new_repo();
 	char old[VN_REVISION_TEXT];
-	static const char *const paths[] = { "requirements.txt", "models/Dockerfile", "models/a/requirements.txt",
-					     "models/a/deep/er/setup.py", "models/b/requirements.txt", "models/aa/setup.cfg" };
+	static const char *const paths[] = { "requirements.txt",	  "models/Dockerfile",
+					     "models/a/requirements.txt", "models/a/deep/er/setup.py",
+					     "models/b/requirements.txt", "models/aa/setup.cfg" };
 	for (size_t i = 0; i < 6; i++)
 		put_file(paths[i], "1\n");
 	commit_all(repo, old);
@@ -168,12 +169,28 @@ static void test_kinds(void)
 	static const struct {
 		const char *path, *kind;
 	} table[] = {
-		{ "requirements.txt", "python" }, { "a/b/requirements-gpu.txt", "python" }, { "dev-requirements.txt", "python" },
-		{ "requirements/base.txt", "python" }, { "a/requirements/base.txt", "python" }, { "conda_env.yml", "conda" },
-		{ "my-conda.yaml", "conda" }, { "environment.yml", "conda" }, { "Pipfile.lock", "python" }, { "uv.lock", "python" },
-		{ "Dockerfile", "container" }, { "Dockerfile.arm", "container" }, { "x.dockerfile", "container" },
-		{ "Containerfile", "container" }, { "go.sum", "go" }, { "Cargo.lock", "rust" }, { "package-lock.json", "node" },
-		{ "a/pyproject.toml", "python" }, { "README.md", NULL }, { "main.py", NULL }, { "requirements.txt/x", NULL }, { "", NULL },
+		{ "requirements.txt", "python" },
+		{ "a/b/requirements-gpu.txt", "python" },
+		{ "dev-requirements.txt", "python" },
+		{ "requirements/base.txt", "python" },
+		{ "a/requirements/base.txt", "python" },
+		{ "conda_env.yml", "conda" },
+		{ "my-conda.yaml", "conda" },
+		{ "environment.yml", "conda" },
+		{ "Pipfile.lock", "python" },
+		{ "uv.lock", "python" },
+		{ "Dockerfile", "container" },
+		{ "Dockerfile.arm", "container" },
+		{ "x.dockerfile", "container" },
+		{ "Containerfile", "container" },
+		{ "go.sum", "go" },
+		{ "Cargo.lock", "rust" },
+		{ "package-lock.json", "node" },
+		{ "a/pyproject.toml", "python" },
+		{ "README.md", NULL },
+		{ "main.py", NULL },
+		{ "requirements.txt/x", NULL },
+		{ "", NULL },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		CHECK_STR(vn_source_dependency_kind(table[i].path), table[i].kind);

@@ -25,7 +25,8 @@ static void test_whole(void)
 		      "[rebase]\n\tmode = paths\n\taccept = config\n\taccept = dependency\n\tsplit\n"
 		      "\ttag = model-{git.describe}-{model.quantisation}\n"
 		      "[diff]\n\tfiles = yes\n\tlayers = off\n\tclass = model\n\tpath = /opt/\n",
-		      &p, &err), &err);
+		      &p, &err),
+		 &err);
 	CHECK_STR(p.path, file);
 	CHECK_EQ(p.nrules, 5);
 	if (p.nrules != 5)
@@ -89,7 +90,8 @@ static void test_refused(void)
 		{ "[rebase \"x\"]\nmode = paths\n", "takes no name", "" },
 		{ "[rule \"a\"]\npath = x\n[rule \"b\"]\nclass = noise\n", "the rule lacks its \"class\"", "" },
 		{ "[rule \"b\"]\nclass = noise\n", "the rule lacks its \"path\"", "" },
-		{ "[rule \"b\"]\nclass = noise\npath = x\nonly = size\n", "unknown word \"size\"", "expected one of: mtime, content" },
+		{ "[rule \"b\"]\nclass = noise\npath = x\nonly = size\n", "unknown word \"size\"",
+		  "expected one of: mtime, content" },
 		{ "[rebase]\naccept = everything\n", "unknown class \"everything\"", "expected one of: model," },
 		{ "[rebase]\nmode\n", "a value is missing", "" },
 		{ "[rebase]\ntag =\n", "a tag is missing", "" },
@@ -102,7 +104,7 @@ static void test_refused(void)
 		{ "mode = paths\n", "", "" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct vn_policy p = { .mode = (char *)(uintptr_t)"untouched" };
+		struct vn_policy p = { .mode = (char *)(uintptr_t) "untouched" };
 		struct vn_err err;
 		CHECK_EQ(load(table[i].text, &p, &err), -VN_EFORMAT);
 		CHECK_HAS(err.text, file);

@@ -25,7 +25,8 @@ static int exact_tag(const char *name, git_oid *id, void *user)
 	struct exact *x = user;
 	VN_AUTO_GIT(git_object) *object = NULL, *commit = NULL;
 	struct vn_err ignored = { 0 };
-	if (git_object_lookup(&object, x->repo, id, GIT_OBJECT_ANY) < 0 || git_object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
+	if (git_object_lookup(&object, x->repo, id, GIT_OBJECT_ANY) < 0 ||
+	    git_object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
 		return 0;
 	if (!git_oid_equal(git_object_id(commit), x->head))
 		return 0;
