@@ -62,6 +62,10 @@ job_headers() {
 job_exports() {
     local odd
     build_gcc >/dev/null
+    [ -e lib/api/veneer.sym ] || {
+        echo "lib/api/veneer.sym is missing"
+        return 1
+    }
     nm -D --defined-only build/gcc/libveneer.so | awk '{ print $NF }' | sort >build/check/exports.now
     LC_ALL=C sort -c lib/api/veneer.sym
     diff -u lib/api/veneer.sym <(LC_ALL=C sort build/check/exports.now) || {
@@ -99,9 +103,10 @@ job_install() {
     gcc -Wall -Werror -o "$root/shared" "$root/use.c" $(use_flags --cflags --libs)
     LD_LIBRARY_PATH=$root/d/opt/veneer/lib "$root/shared"
     readelf -d "$root/shared" | grep -F 'libveneer.so.'
+    # our library static, the others as the system has them
     # shellcheck disable=SC2046
-    gcc -Wall -Werror -o "$root/static" "$root/use.c" $(use_flags --cflags) -Wl,-Bstatic -lveneer \
-        -L"$root/d/opt/veneer/lib" -Wl,-Bdynamic $(use_flags --static --libs | sed 's/-lveneer//')
+    gcc -Wall -Werror -pthread -o "$root/static" "$root/use.c" $(use_flags --cflags) "$root/d/opt/veneer/lib/libveneer.a" \
+        $(pkg-config --libs $(use_flags --print-requires-private))
     "$root/static"
     if readelf -d "$root/static" | grep -F libveneer; then
         echo "the static program needs the shared library"
