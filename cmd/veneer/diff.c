@@ -351,15 +351,16 @@ static void show_next(struct out *out, const struct cmd_call *call, const struct
 static void show_details(struct out *out, const struct cmd_call *call, const struct vn_diff *diff)
 {
 	const struct options *options = call->options;
+	const struct vn_diff_summary *summary = vn_diff_get_summary(diff);
 	const struct vn_layer_info *layers;
 	const struct vn_file_change *files;
 	size_t nlayers = vn_diff_get_layers(diff, &layers), nfiles = vn_diff_get_files(diff, &files);
 
-	if (options->layers) {
+	if (options->layers || summary->want_layers) {
 		for (size_t i = 0; i < nlayers; i++)
 			show_layer(out, &layers[i]);
 	}
-	if (options->files || options->classes || options->paths.n) {
+	if (options->files || summary->want_files || options->classes || options->paths.n) {
 		out_put(out, "\n");
 		show_files(out, files, nfiles, SIZE_MAX);
 		if (!nfiles)
@@ -375,7 +376,7 @@ static void show_text(struct out *out, const struct cmd_call *call, const struct
 	size_t n = vn_diff_get_layers(diff, &layers);
 
 	out_paragraph(out, OUT_BOLD, 0, summary->sentence);
-	if (options->layers) {
+	if (options->layers || summary->want_layers) {
 		OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
 
 		out_put(out, "\n");

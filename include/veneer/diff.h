@@ -115,6 +115,7 @@ struct vn_diff_summary {
 	uint64_t class_files[VN_CLASSES], class_bytes[VN_CLASSES];   /* bytes: sizes in NEW (REMOVED: 0) */
 	uint64_t payload_bytes;      /* about what one veneer layer would weigh: files neither noise nor metadata */
 	const char *source_revision_old, *source_revision_new;       /* NULL without --source */
+	bool want_files, want_layers;        /* the policy file asks for these lists: [diff] files, layers */
 };
 
 struct vn_diff_options {
