@@ -103,17 +103,42 @@ bool vn_json_same(const vn_json *a, const vn_json *b)
 	return json_equal(a, b);
 }
 
-/* A document of which a part could not be made must not be written without that part. A value of no type is what jansson
- * refuses to copy, to extend and to write; it is never freed, which only a process out of memory pays for. */
-#define SPOILT ((json_type)0x7fff)
+/* A document of which a part could not be made must not be written without that part: its container turns into a value of no
+ * type that jansson knows, which jansson refuses to copy, to extend, to write and to free. vn_json_drop() turns it back. */
+#define SPOILT_OBJECT ((json_type)0x7ffe)
+#define SPOILT_ARRAY ((json_type)0x7fff)
 static bool spoil(vn_json *container)
 {
-	if (json_is_object(container) || json_is_array(container)) {
+	if (json_is_object(container)) {
 		json_object_clear(container);
+		container->type = SPOILT_OBJECT;
+	} else if (json_is_array(container)) {
 		json_array_clear(container);
-		container->type = SPOILT;
+		container->type = SPOILT_ARRAY;
 	}
 	return false;
+}
+
+/* What goes with the last reference to `v` becomes free-able again. */
+static void heal(json_t *v)
+{
+	const char *key;
+	json_t *child;
+	size_t i;
+	if (!v || v->refcount != 1)
+		return;
+	if (v->type == SPOILT_OBJECT)
+		v->type = JSON_OBJECT;
+	else if (v->type == SPOILT_ARRAY)
+		v->type = JSON_ARRAY;
+	json_object_foreach(v, key, child) heal(child);
+	json_array_foreach(v, i, child) heal(child);
+}
+
+void vn_json_drop(vn_json *v)
+{
+	heal(v);
+	json_decref(v);
 }
 
 bool vn_json_set(vn_json *obj, const char *key, vn_json *v)

@@ -86,24 +86,19 @@ int vn_json_parse(const void *bytes, size_t len, const char *what, vn_json **ret
 {
 	if (check_shape(bytes, len, what, err) < 0)
 		return -err->code;
-	json_error_t e;
+	json_error_t e = { 0 };
 	json_t *root = json_loadb(len ? bytes : "", len, JSON_REJECT_DUPLICATES, &e);
 	if (root) {
 		*ret = root;
 		return 0;
 	}
-	if (json_error_code(&e) == json_error_out_of_memory)
+	if (json_error_code(&e) == json_error_out_of_memory || !e.text[0]) /* jansson is silent where it finds no memory */
 		return vn_nomem(err);
 	if (len == 0)
 		return vn_fail(err, VN_EFORMAT, "%s is empty, expected a JSON document", what);
 	printable(e.text);
 	trim_cut(e.text);
 	return vn_fail(err, VN_EFORMAT, "%s: line %d, column %d: not valid JSON: %s", what, e.line, e.column, e.text);
-}
-
-void vn_json_drop(vn_json *v)
-{
-	json_decref(v);
 }
 
 /* jansson counts references inside the value, so its pointers are never const. */

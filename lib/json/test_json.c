@@ -2,6 +2,7 @@
 #include "util/limits.h"
 #include "util/test.h"
 #include "json/json.h"
+#include <jansson.h>
 
 static vn_json *parse(const char *text)
 {
@@ -223,6 +224,48 @@ static void test_spoilt(void)
 	vn_buf_release(&full);
 }
 
+/* ---- allocation number `fail_at` fails, for every number until all succeed */
+static size_t allocations, fail_at;
+static void *failing_malloc(size_t size)
+{
+	return ++allocations == fail_at ? NULL : malloc(size);
+}
+
+static int build(struct vn_buf *text, struct vn_err *err)
+{
+	VN_AUTO_JSON *o = vn_json_object(), *read = NULL;
+	vn_json *list = vn_json_array(), *inner = vn_json_object();
+	static const char document[] = "{\"k\":[1,{\"x\":\"y\"}]}";
+	vn_json_set(inner, "a", vn_json_string("b"));
+	vn_json_add(list, inner);
+	vn_json_add(list, vn_json_string("\xff"));
+	vn_json_set(o, "list", list);
+	vn_json_set(o, "n", vn_json_int(7));
+	if (vn_json_parse(document, sizeof(document) - 1, "doc", &read, err) < 0)
+		return -err->code;
+	vn_json_set(o, "read", vn_json_copy(read));
+	return vn_json_text(o, false, text, err);
+}
+
+static void test_out_of_memory(void)
+{
+	json_set_alloc_funcs(failing_malloc, free);
+	int rc = -1;
+	for (fail_at = 1; rc != 0 && fail_at < 1000; fail_at++) {
+		struct vn_err err = { 0 };
+		struct vn_buf text = VN_BUF(4096);
+		allocations = 0;
+		rc = build(&text, &err);
+		/* jansson takes a few failures in its lexer for bad syntax; what counts is that nothing half-made is written */
+		CHECK(rc == 0 || rc == -VN_ENOMEM || rc == -VN_EFORMAT);
+		CHECK_STR(vn_buf_text(&text),
+			  rc ? "" : "{\"list\":[{\"a\":\"b\"},\"\xef\xbf\xbd\"],\"n\":7,\"read\":{\"k\":[1,{\"x\":\"y\"}]}}");
+		vn_buf_release(&text);
+	}
+	CHECK(fail_at > 20 && fail_at < 1000);
+	json_set_alloc_funcs(malloc, free);
+}
+
 int main(void)
 {
 	RUN(test_refused);
@@ -233,5 +276,6 @@ int main(void)
 	RUN(test_long_pointer);
 	RUN(test_build);
 	RUN(test_spoilt);
+	RUN(test_out_of_memory);
 	return vn_test_end();
 }
