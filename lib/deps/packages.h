@@ -11,7 +11,7 @@ enum vn_package_db { VN_DB_NONE, VN_DB_DPKG, VN_DB_APK, VN_DB_RPM_SQLITE, VN_DB_
 struct vn_package {
 	const char *manager;         /* "dpkg", "apk", "rpm", "conda", "python" */
 	const char *name;
-	const char *version;         /* dpkg epoch:upstream-revision as written; rpm [epoch:]version-release; conda version-build */
+	const char *version;         /* as written; rpm [epoch:]version-release; conda version-build */
 	const char *arch;            /* "" when the manager does not say */
 };
 
