@@ -1,4 +1,5 @@
 #include "registry/client.h"
+#include "registry/refusal.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <pthread.h>
@@ -130,6 +131,11 @@ const struct vn_events *vn_client_events(const struct vn_client *c)
 unsigned vn_client_retries(const struct vn_client *c)
 {
 	return c->opt.retries;
+}
+
+const char *vn_client_source(const struct vn_client *c)
+{
+	return vn_auth_source(c->auth);
 }
 
 bool vn_client_home(const struct vn_client *c, const struct vn_url *url)
@@ -377,29 +383,11 @@ static unsigned tries_for(const struct vn_client *c, enum vn_http_trouble troubl
 	return trouble == VN_HTTP_NO_CONNECTION && c->opt.retries > 1 ? 1 : c->opt.retries;
 }
 
-static void what_text(const struct vn_client *c, const struct vn_call *call, char out[300])
-{
-	if (call->access == VN_ACCESS_NONE)
-		snprintf(out, 300, "%s", c->repository ? "first request" : "login");
-	else
-		snprintf(out, 300, "%s%s", call->access == VN_ACCESS_PUSH ? "push to " : "pull of ", vn_client_repository(c));
-}
-
-static void add_answer(struct vn_http_response *r, char *out, size_t size)
-{
-	struct vn_answer answer;
-
-	vn_answer_read(r, &answer);
-	const char *known = vn_status_text(r->status);
-	snprintf(out, size, "%u%s%s%s%s%s", r->status, *known ? " (" : "", known, *known ? ")" : "", *answer.text ? ": " : "",
-		 answer.text);
-}
-
 /* A failure or an answer that is worth another try: waits, or gives up with the number of tries. 1: try again. */
 static int again_or_not(struct vn_client *c, const struct vn_call *call, unsigned *tries, int n, enum vn_http_trouble trouble,
 			struct vn_http_response *r, struct vn_err *err)
 {
-	char what[300], said[400];
+	char what[VN_REFUSAL_WHAT], said[400];
 	unsigned limit = n < 0 ? tries_for(c, trouble) : c->opt.retries;
 
 	if (n < 0 && err->code != VN_ENETWORK)
@@ -418,9 +406,9 @@ static int again_or_not(struct vn_client *c, const struct vn_call *call, unsigne
 		*err = kept;
 		return 1;
 	}
-	what_text(c, call, what);
+	vn_refusal_what(c, call, what);
 	if (n == 0) {
-		add_answer(r, said, sizeof said);
+		vn_refusal_said(r, said, sizeof said);
 		vn_fail(err, VN_ENETWORK, "%s answered %s to the %s", c->registry, said, what);
 		if (r->status == 429)
 			vn_hint(err, "Its rate limit is used up: wait, or log in for a higher one.");
@@ -455,7 +443,7 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 		if (n == -VN_EAUTH && prove) {
 			char detail[300];
 			snprintf(detail, sizeof detail, "%.299s", err->text);
-			return vn_client_denied(c, call, 401, detail, err);
+			return vn_refusal_denied(c, call, 401, detail, err);
 		}
 		if (n == 0 && again && prove && proofs++ < 2)
 			continue;
@@ -464,7 +452,7 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 			vn_answer_read(&r, &answer);
 			char detail[300];
 			snprintf(detail, sizeof detail, "%u%s%s", r.status, *answer.text ? " " : "", answer.text);
-			return vn_client_denied(c, call, r.status, detail, err);
+			return vn_refusal_denied(c, call, r.status, detail, err);
 		}
 		if (n == 0 && !vn_client_worth_retry(r.status)) {
 			*ret = r;
@@ -499,9 +487,9 @@ static int ping(struct vn_client *c, struct vn_err *err)
 		if (n < 0 && try_plain(c, trouble)) {
 			c->origin.tls = false;
 			c->origin.port = c->named_port ? c->origin.port : 80;
-		} else if (n == 0) {
-			c->asked = r.status == 401;
-			return 0;
+		} else if (n == 0 || trouble == VN_HTTP_UNTRUSTED) {
+			c->asked = n == 0 && r.status == 401;
+			return n;
 		}
 	}
 	struct vn_call first = call;
@@ -540,7 +528,7 @@ int vn_client_once(struct vn_client *c, const struct vn_call *call, struct vn_ht
 	if (n == -VN_EAUTH) {
 		char detail[300];
 		snprintf(detail, sizeof detail, "%.299s", err->text);
-		return vn_client_denied(c, call, 401, detail, err);
+		return vn_refusal_denied(c, call, 401, detail, err);
 	}
 	if (trouble == VN_HTTP_H2) {
 		pthread_mutex_lock(&c->lock);
@@ -558,57 +546,5 @@ int vn_client_verify(struct vn_client *c, bool *ret_asked, struct vn_err *err)
 	if (vn_client_call(c, &call, &r, err) < 0)
 		return -err->code;
 	*ret_asked = c->asked;
-	return r.status == 200 ? 0 : vn_client_unexpected(c, &call, &r, err);
-}
-
-/* ---- failures in words */
-int vn_client_unexpected(struct vn_client *c, const struct vn_call *call, struct vn_http_response *r, struct vn_err *err)
-{
-	char what[300], said[400];
-	unsigned status = r->status;
-
-	if (status == 401 || status == 403) {
-		struct vn_answer answer;
-		vn_answer_read(r, &answer);
-		snprintf(said, sizeof said, "%u%s%s", status, *answer.text ? " " : "", answer.text);
-		return vn_client_denied(c, call, status, said, err);
-	}
-	what_text(c, call, what);
-	add_answer(r, said, sizeof said);
-	enum vn_code code = vn_client_worth_retry(status) ? VN_ENETWORK : status == 404 ? VN_ENOTFOUND : VN_EFORMAT;
-	return vn_fail(err, code, "%s answered %s to the %s", c->registry, said, what);
-}
-
-static void deny_hint(struct vn_client *c, const struct vn_call *call, bool known, struct vn_err *err)
-{
-	size_t len = strlen(c->registry);
-	bool acr = len > 11 && !strcmp(c->registry + len - 11, ".azurecr.io");
-	const char *right = call->access == VN_ACCESS_PUSH ? "content/write" : "content/read";
-
-	if (call->access == VN_ACCESS_NONE)
-		vn_hint(err, "Check the user name and the password or token.");
-	else if (known && acr)
-		vn_hint(err, "Log in again with `veneer login %s`, or check that the token's scope map allows %s on %s.", c->registry,
-			right, vn_client_repository(c));
-	else if (known)
-		vn_hint(err, "Log in again with `veneer login %s`, or check that they may %s %s.", c->registry,
-			call->access == VN_ACCESS_PUSH ? "push to" : "pull", vn_client_repository(c));
-	else
-		vn_hint(err, "Log in with `veneer login %s`.", c->registry);
-}
-
-int vn_client_denied(struct vn_client *c, const struct vn_call *call, unsigned status, const char *detail, struct vn_err *err)
-{
-	const char *source = vn_auth_source(c->auth);
-	char what[300];
-
-	what_text(c, call, what);
-	if (!source)
-		vn_fail(err, VN_EAUTH, "%s wants credentials for %s (%s) and none were found", c->registry, what, detail);
-	else if (status == 403)
-		vn_fail(err, VN_EAUTH, "%s does not allow %s (%s); the credentials came from %s", c->registry, what, detail, source);
-	else
-		vn_fail(err, VN_EAUTH, "%s refused the credentials for %s (%s); they came from %s", c->registry, what, detail, source);
-	deny_hint(c, call, source != NULL, err);
-	return -VN_EAUTH;
+	return r.status == 200 ? 0 : vn_refusal_unexpected(c, &call, &r, err);
 }

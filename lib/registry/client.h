@@ -47,10 +47,8 @@ int vn_client_follow(const struct vn_client *c, const struct vn_url *from, const
 		     struct vn_err *err);
 bool vn_client_home(const struct vn_client *c, const struct vn_url *url);
 
-/* An answer that was not expected, as a failure: "HOST answered 404 (Not Found) to the push of NAME: …". Reads the body. */
-int vn_client_unexpected(struct vn_client *c, const struct vn_call *call, struct vn_http_response *r, struct vn_err *err);
-/* VN_EAUTH for a 401 or 403; `detail` goes into the brackets. */
-int vn_client_denied(struct vn_client *c, const struct vn_call *call, unsigned status, const char *detail, struct vn_err *err);
+/* Where the credentials came from; NULL: there are none. */
+const char *vn_client_source(const struct vn_client *c);
 /* Whether anybody had to prove anything, and what /v2/ says with the credentials at hand (login). */
 int vn_client_verify(struct vn_client *c, bool *ret_asked, struct vn_err *err);
 #endif

@@ -1,5 +1,6 @@
 #include "registry/http.h"
 #include "registry/url.h"
+#include "registry/words.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <curl/curl.h>
@@ -37,7 +38,7 @@ struct transfer {
 	char peer[VN_URL_SHOWN];     /* host[:port] or socket path, for messages */
 	struct vn_buf head, data;
 	unsigned status;
-	bool head_done, over, paused, handed, blank;
+	bool head_done, over, paused, handed;
 	CURLcode result;
 	struct vn_in *body;
 	int64_t body_len;
@@ -67,9 +68,11 @@ void vn_http_exit(void)
 
 int vn_http_open(const struct vn_http_options *opt, struct vn_http **ret, struct vn_err *err)
 {
+	struct vn_http *http;
+
 	if (vn_http_init(err) < 0)
 		return -err->code;
-	struct vn_http *http = calloc(1, sizeof *http);
+	http = calloc(1, sizeof *http);
 	if (!http) {
 		vn_http_exit();
 		return vn_nomem(err);
@@ -150,11 +153,6 @@ static int lane_take(struct vn_http *http, struct lane **ret, struct vn_err *err
 }
 
 /* ---- callbacks */
-static int trip(struct transfer *t)
-{
-	t->failed = true;
-	return 0;
-}
 
 static size_t on_header(char *line, size_t size, size_t n, void *user)
 {
@@ -185,7 +183,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 		vn_fail(&t->err, VN_ELIMIT, "%s sent a header of %zu bytes; the limit is %u", t->peer, len, VN_MAX_HEADER);
 	else if (vn_buf_add(&t->head, line, len, &t->err) == 0 && vn_buf_add(&t->head, "", 1, &t->err) == 0)
 		return all;
-	return (size_t)trip(t);
+	t->failed = true;
+	return 0;
 }
 
 static size_t on_data(char *data, size_t size, size_t n, void *user)
@@ -198,7 +197,8 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 	}
 	t->moved++;
 	if (vn_buf_add(&t->data, data, size * n, &t->err) < 0)
-		return (size_t)trip(t);
+		t->failed = true;
+	return 0;
 	return size * n;
 }
 
@@ -218,7 +218,7 @@ static size_t on_send(char *out, size_t size, size_t n, void *user)
 			      (unsigned long long)t->sent, (long long)t->body_len);
 	if (got < 0) {
 		t->trouble = VN_HTTP_BODY;
-		trip(t);
+		t->failed = true;
 		return CURL_READFUNC_ABORT;
 	}
 	t->sent += (uint64_t)got;
@@ -232,61 +232,7 @@ static int on_rewind(void *user, curl_off_t offset, int origin)
 	return !t->sent && !offset && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-/* ---- what went wrong, in words */
-static const char *certificate_words(const char *why)
-{
-	static const char lead[] = "SSL certificate problem: ";
-	return strncmp(why, lead, sizeof lead - 1) ? why : why + sizeof lead - 1;
-}
-
-static bool says(const char *why, const char *const *pieces)
-{
-	for (; *pieces; pieces++)
-		if (strstr(why, *pieces))
-			return true;
-	return false;
-}
-
-static int no_connection(struct transfer *t, struct vn_err *err)
-{
-	long number = 0;
-
-	t->trouble = VN_HTTP_NO_CONNECTION;
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
-	errno = (int)number;
-	if (number)
-		return vn_fail_sys(err, number == EACCES || number == EPERM ? VN_EIO : VN_ENETWORK, "cannot connect to %s", t->peer);
-	return vn_fail(err, VN_ENETWORK, "cannot connect to %s: %s", t->peer, t->why[0] ? t->why : "no reason given");
-}
-
-static int tls_failed(struct transfer *t, struct vn_err *err)
-{
-	static const char *const plain[] = { "wrong version number", "http request", "unexpected TLS packet",
-					     "packet length too long", "unknown protocol", NULL };
-	static const char *const client[] = { "alert certificate required", "alert handshake failure", "alert bad certificate",
-					      "alert unknown ca", NULL };
-
-	if (says(t->why, plain)) {
-		t->trouble = VN_HTTP_NOT_TLS;
-		vn_fail(err, VN_EIO, "%s does not speak TLS", t->peer);
-		return vn_hint(err, "It seems to speak plain HTTP: use --plain-http if that is meant.");
-	}
-	t->trouble = VN_HTTP_TLS;
-	if (says(t->why, client)) {
-		vn_fail(err, VN_EAUTH, "%s refused the TLS handshake: %s", t->peer, t->why);
-		return vn_hint(err, "It may want a client certificate: put X.cert and X.key into ~/.config/containers/certs.d/%s/.",
-			       t->peer);
-	}
-	return vn_fail(err, VN_ENETWORK, "the TLS handshake with %s failed: %s", t->peer, t->why[0] ? t->why : "connection closed");
-}
-
-static int untrusted(struct transfer *t, struct vn_err *err)
-{
-	t->trouble = VN_HTTP_UNTRUSTED;
-	vn_fail(err, VN_EIO, "the certificate of %s is not trusted here: %s", t->peer, certificate_words(t->why));
-	return vn_hint(err, "Name its CA with --cacert FILE, or put it into ~/.config/containers/certs.d/%s/ca.crt.", t->peer);
-}
-
+/* ---- what went wrong */
 static int stalled(struct transfer *t, unsigned ms, struct vn_err *err)
 {
 	t->trouble = VN_HTTP_STALLED;
@@ -301,33 +247,35 @@ static int cut(struct transfer *t, struct vn_err *err)
 
 static int explain(struct transfer *t, struct vn_err *err)
 {
+	long number = 0;
+
 	if (t->failed) {
 		*err = t->err;
 		t->trouble = t->trouble ? t->trouble : VN_HTTP_OTHER;
 		return -err->code;
 	}
+	t->trouble = VN_HTTP_OTHER;
 	switch (t->result) {
 	case CURLE_COULDNT_RESOLVE_HOST:
-		t->trouble = VN_HTTP_UNKNOWN_HOST;
-		vn_fail(err, VN_ENETWORK, "there is no host %s", t->peer);
-		return vn_hint(err, "Check the spelling, and whether this machine resolves other names.");
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		t->trouble = VN_HTTP_UNKNOWN_HOST;
-		vn_fail(err, VN_ENETWORK, "the proxy on the way to %s is an unknown host: %s", t->peer, t->why);
-		return vn_hint(err, "Check https_proxy, http_proxy and no_proxy in the environment.");
+		t->trouble = vn_words_resolve(t->peer, t->why, t->result == CURLE_COULDNT_RESOLVE_PROXY, err);
+		return -(int)err->code;
 	case CURLE_COULDNT_CONNECT:
-		return no_connection(t, err);
+		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+		t->trouble = vn_words_connect(t->peer, t->why, (int)number, err);
+		return -(int)err->code;
 	case CURLE_OPERATION_TIMEDOUT:
 		t->trouble = VN_HTTP_NO_CONNECTION;
 		return vn_fail(err, VN_ENETWORK, "%s did not answer: %s", t->peer, t->why);
 	case CURLE_SSL_CONNECT_ERROR:
-		return tls_failed(t, err);
+		t->trouble = vn_words_tls(t->peer, t->why, err);
+		return -(int)err->code;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:
-		return untrusted(t, err);
+		t->trouble = vn_words_untrusted(t->peer, t->why, err);
+		return -(int)err->code;
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
-		t->trouble = VN_HTTP_OTHER;
 		return vn_fail(err, VN_EIO, "the certificate files for %s cannot be used: %s", t->peer, t->why);
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
@@ -335,13 +283,10 @@ static int explain(struct transfer *t, struct vn_err *err)
 		return vn_fail(err, VN_ENETWORK, "%s broke off an HTTP/2 stream: %s", t->peer, t->why);
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY:
-		t->trouble = VN_HTTP_OTHER;
 		return vn_fail(err, VN_EFORMAT, "%s does not answer in HTTP: %s", t->peer, t->why);
 	case CURLE_URL_MALFORMAT:
-		t->trouble = VN_HTTP_OTHER;
 		return vn_fail(err, VN_EFORMAT, "a URL for %s is malformed", t->peer);
 	case CURLE_OUT_OF_MEMORY:
-		t->trouble = VN_HTTP_OTHER;
 		return vn_nomem(err);
 	default:
 		if (!t->why[0])
@@ -649,8 +594,10 @@ const char *vn_http_header(const struct vn_http_response *r, const char *name, s
 {
 	size_t len = strlen(name);
 
-	for (const char *line = r->head.data, *end = line + r->head.len; line && line < end; line += strlen(line) + 1)
+	for (size_t at = 0; at < r->head.len; at += strlen(r->head.data + at) + 1) {
+		const char *line = r->head.data + at;
 		if (!strncasecmp(line, name, len) && line[len] == ':' && nth-- == 0)
 			return line + len + 1 + strspn(line + len + 1, " \t");
+	}
 	return NULL;
 }

@@ -1,4 +1,5 @@
 #include "registry/manifest.h"
+#include "registry/refusal.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/num.h"
@@ -69,7 +70,7 @@ static int get(struct vn_client *c, const char *name, struct vn_buf *bytes, char
 		if (r.status == 404)
 			return not_there(c, name, &r, err);
 		if (r.status != 200)
-			return vn_client_unexpected(c, &call, &r, err);
+			return vn_refusal_unexpected(c, &call, &r, err);
 		int n = read_body(c, name, &r, bytes, err);
 		if (n == 0)
 			return vn_strdup(vn_http_header(&r, "Content-Type", 0), ret_type, err);
@@ -168,7 +169,7 @@ static int put_refused(struct vn_client *c, const struct vn_call *call, const st
 	unsigned status = r->status;
 	bool docker = vn_mediatype(desc->media_type)->family == VN_FAMILY_DOCKER;
 
-	vn_client_unexpected(c, call, r, err);
+	vn_refusal_unexpected(c, call, r, err);
 	if (docker && (status == 400 || status == 415))
 		vn_hint(err, "Some registries take only OCI media types; this manifest has Docker's.");
 	return vn_wrap(err, "manifest %.19s…", desc->digest.text);

@@ -1,4 +1,5 @@
 #include "registry/blob.h"
+#include "registry/refusal.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 #include <stdio.h>
@@ -102,7 +103,7 @@ static int connect_once(struct pull *p, struct vn_err *err)
 	if (p->r.status == 404)
 		return vn_fail(err, VN_ENOTFOUND, "%s/%s has no blob %s", vn_client_registry(p->client),
 			       vn_client_repository(p->client), p->digest.text);
-	return vn_client_unexpected(p->client, &call, &p->r, err);
+	return vn_refusal_unexpected(p->client, &call, &p->r, err);
 }
 
 static int reconnect(struct pull *p, struct vn_err *err)

@@ -1,4 +1,5 @@
 #include "registry/blob.h"
+#include "registry/refusal.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 #include <stdio.h>
@@ -87,11 +88,11 @@ static int open_session(struct push *p, char **ret, uint64_t *ret_least, struct 
 	if (vn_client_call(p->c, &call, &r, err) < 0)
 		return -err->code;
 	if (r.status == 404) {
-		vn_client_unexpected(p->c, &call, &r, err);
+		vn_refusal_unexpected(p->c, &call, &r, err);
 		return vn_hint(err, "Some registries (Amazon ECR among them) want the repository to be made beforehand.");
 	}
 	if (r.status != 202 && r.status != 201)
-		return vn_client_unexpected(p->c, &call, &r, err);
+		return vn_refusal_unexpected(p->c, &call, &r, err);
 	least = vn_http_header(&r, "OCI-Chunk-Min-Length", 0);
 	if (!least || !vn_parse_u64(least, ret_least))
 		*ret_least = 0;
@@ -134,7 +135,7 @@ static int judge(struct push *p, const struct vn_call *call, struct vn_http_resp
 		*ret = AGAIN;
 		return vn_client_wait(p->c, ++p->tries, r, err);
 	}
-	vn_client_unexpected(p->c, call, r, err);
+	vn_refusal_unexpected(p->c, call, r, err);
 	return vn_wrap(err, "blob %.19s…", p->desc->digest.text);
 }
 

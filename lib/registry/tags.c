@@ -1,4 +1,5 @@
 #include "registry/manifest.h"
+#include "registry/refusal.h"
 #include "json/json.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
@@ -70,7 +71,7 @@ static int fetch_page(struct vn_client *c, const char *path, const struct vn_url
 	if (vn_client_call(c, &call, ret, err) < 0)
 		return -err->code;
 	if (ret->status != 200)
-		return vn_client_unexpected(c, &call, ret, err);
+		return vn_refusal_unexpected(c, &call, ret, err);
 	return vn_in_read_all(ret->body, page, err);
 }
 

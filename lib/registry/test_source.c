@@ -269,8 +269,8 @@ static void test_resume(void)
 	static const struct fake_step script[] = {
 		PING,
 		{ BLOB_PATH, "!Range:", "200", BLOB, .cut = 10, .reset = true },
-		{ BLOB_PATH, "Range: bytes=10-\r", "206\nContent-Range: bytes 10-35/36", BLOB + 10, .cut = 5 },
-		{ BLOB_PATH, "Range: bytes=15-\r", "206\nContent-Range: bytes 15-35/*", BLOB + 15 },
+		{ BLOB_PATH, "Range: bytes=10-\r", "206\nContent-Range: bytes 10-35/36", &BLOB[10], .cut = 5 },
+		{ BLOB_PATH, "Range: bytes=15-\r", "206\nContent-Range: bytes 15-35/*", &BLOB[15] },
 		{ 0 },
 	};
 	struct vn_err err = { 0 };
@@ -282,7 +282,7 @@ static void test_resume_with_wrong_range(void)
 	static const struct fake_step script[] = {
 		PING,
 		{ BLOB_PATH, "!Range:", "200", BLOB, .cut = 10 },
-		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 9-35/36", BLOB + 9 },
+		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 9-35/36", &BLOB[9] },
 		{ BLOB_PATH, "!Range:", "200", BLOB },
 		{ 0 },
 	};
@@ -307,8 +307,8 @@ static void test_resume_gives_up(void)
 	static const struct fake_step script[] = {
 		PING,
 		{ BLOB_PATH, NULL, "200", BLOB, .cut = 10 },
-		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 10-35/36", BLOB + 10, .cut = 1 },
-		{ BLOB_PATH, "Range: bytes=11-", "206\nContent-Range: bytes 11-35/36", BLOB + 11, .cut = 1 },
+		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 10-35/36", &BLOB[10], .cut = 1 },
+		{ BLOB_PATH, "Range: bytes=11-", "206\nContent-Range: bytes 11-35/36", &BLOB[11], .cut = 1 },
 		{ 0 },
 	};
 	struct vn_err err = { 0 };
@@ -321,7 +321,7 @@ static void test_ends_early_but_in_form(void)
 	static const struct fake_step script[] = {
 		PING,
 		{ BLOB_PATH, NULL, "200\nTransfer-Encoding: chunked", "a\r\n0123456789\r\n0\r\n\r\n" },
-		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 10-35/36", BLOB + 10 },
+		{ BLOB_PATH, "Range: bytes=10-", "206\nContent-Range: bytes 10-35/36", &BLOB[10] },
 		{ 0 },
 	};
 	struct vn_err err = { 0 };
@@ -355,7 +355,7 @@ static void test_slow_is_fine_and_stalled_is_not(void)
 	static const struct fake_step stalled[] = {
 		PING,
 		{ BLOB_PATH, NULL, "200", BLOB, .cut = 4, .hang = true },
-		{ BLOB_PATH, "Range: bytes=4-", "206\nContent-Range: bytes 4-35/36", BLOB + 4 },
+		{ BLOB_PATH, "Range: bytes=4-", "206\nContent-Range: bytes 4-35/36", &BLOB[4] },
 		{ 0 },
 	};
 	struct fake_world w;
@@ -415,7 +415,7 @@ static void test_resume_asks_the_registry_again(void)
 		{ BLOB_PATH, NULL, "302\nLocation: /store/1?sig=a", "" },
 		{ "GET /store/1?sig=a", NULL, "200", BLOB, .cut = 8 },
 		{ BLOB_PATH, "Range: bytes=8-", "302\nLocation: /store/1?sig=b", "" },
-		{ "GET /store/1?sig=b", "Range: bytes=8-", "206\nContent-Range: bytes 8-35/36", BLOB + 8 },
+		{ "GET /store/1?sig=b", "Range: bytes=8-", "206\nContent-Range: bytes 8-35/36", &BLOB[8] },
 		{ 0 },
 	};
 	struct vn_err err = { 0 };

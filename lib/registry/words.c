@@ -1,0 +1,67 @@
+#include "registry/words.h"
+#include <errno.h>
+#include <string.h>
+
+static bool says(const char *why, const char *const *pieces)
+{
+	for (; *pieces; pieces++)
+		if (strstr(why, *pieces))
+			return true;
+	return false;
+}
+
+enum vn_http_trouble vn_words_connect(const char *peer, const char *why, int number, struct vn_err *err)
+{
+	errno = number;
+	if (number)
+		vn_fail_sys(err, number == EACCES || number == EPERM ? VN_EIO : VN_ENETWORK, "cannot connect to %s", peer);
+	else
+		vn_fail(err, VN_ENETWORK, "cannot connect to %s: %s", peer, *why ? why : "no reason given");
+	if (number == ECONNREFUSED)
+		vn_hint(err, "Nothing listens there: check the address and the port, and whether the server runs.");
+	return VN_HTTP_NO_CONNECTION;
+}
+
+enum vn_http_trouble vn_words_tls(const char *peer, const char *why, struct vn_err *err)
+{
+	static const char *const plain[] = { "wrong version number", "http request", "unexpected TLS packet",
+					     "packet length too long", "unknown protocol", NULL };
+	static const char *const client[] = { "alert certificate required", "alert handshake failure", "alert bad certificate",
+					      "alert unknown ca", NULL };
+
+	if (says(why, plain)) {
+		vn_fail(err, VN_EIO, "%s does not speak TLS", peer);
+		vn_hint(err, "It seems to speak plain HTTP: use --plain-http if that is meant.");
+		return VN_HTTP_NOT_TLS;
+	}
+	if (says(why, client)) {
+		vn_fail(err, VN_EAUTH, "%s refused the TLS handshake: %s", peer, why);
+		vn_hint(err, "It may want a client certificate: put X.cert and X.key into ~/.config/containers/certs.d/%s/.", peer);
+	} else {
+		vn_fail(err, VN_ENETWORK, "the TLS handshake with %s failed: %s", peer, *why ? why : "connection closed");
+	}
+	return VN_HTTP_TLS;
+}
+
+enum vn_http_trouble vn_words_untrusted(const char *peer, const char *why, struct vn_err *err)
+{
+	static const char lead[] = "SSL certificate problem: ";
+
+	if (!strncmp(why, lead, sizeof lead - 1))
+		why += sizeof lead - 1;
+	vn_fail(err, VN_EIO, "the certificate of %s is not trusted here: %s", peer, why);
+	vn_hint(err, "Name its CA with --cacert FILE, or put it into ~/.config/containers/certs.d/%s/ca.crt.", peer);
+	return VN_HTTP_UNTRUSTED;
+}
+
+enum vn_http_trouble vn_words_resolve(const char *peer, const char *why, bool proxy, struct vn_err *err)
+{
+	if (proxy) {
+		vn_fail(err, VN_ENETWORK, "the proxy on the way to %s is an unknown host: %s", peer, why);
+		vn_hint(err, "Check https_proxy, http_proxy and no_proxy in the environment.");
+	} else {
+		vn_fail(err, VN_ENETWORK, "there is no host %s", peer);
+		vn_hint(err, "Check the spelling, and whether this machine resolves other names.");
+	}
+	return VN_HTTP_UNKNOWN_HOST;
+}
