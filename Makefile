@@ -43,6 +43,9 @@ $(error pkg-config does not find: $(MISSING). On Debian and Ubuntu `./scripts/in
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+comma := ,
+empty :=
+PKG_VERSIONS := $(subst _, ,$(subst $(empty) ,$(comma)_,$(foreach p,$(PKGS),$p=$(shell $(PKG_CONFIG) --modversion $p))))
 endif
 
 CONFIG_FLAGS_release := -O2 -g
@@ -54,7 +57,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvl
 	-Wformat=2 -Wcast-qual
 EXTRA_CFLAGS ?=
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -fPIC -fvisibility=hidden -pthread
-ALL_CPPFLAGS = -Iinclude -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(PKG_CFLAGS)
+ALL_CPPFLAGS = -Iinclude -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' \
+	-DVN_LIBRARIES='"$(subst =, ,$(PKG_VERSIONS))"' $(CPPFLAGS) $(PKG_CFLAGS)
 ALL_LIBS = $(PKG_LIBS) -pthread
 
 # ---- sources

@@ -30,7 +30,7 @@ struct vn_options {
 VN_API int vn_open(const struct vn_options *options, struct vn **ret, struct vn_err *err);
 VN_API void vn_close(struct vn *vn);
 VN_API const char *vn_version(void);
-/* "libarchive 3.6.2, libcurl 7.88.1, …" of the libraries in use. */
+/* "libarchive 3.6.2, libcurl 7.88.1, …" that it was built with. */
 VN_API const char *vn_library_versions(struct vn *vn);
 
 #ifdef __cplusplus

@@ -1,0 +1,74 @@
+#include "api/context.h"
+#include "util/cleanup.h"
+#include <stdio.h>
+#include <string.h>
+
+static int check_tag(struct vn_source *from, struct vn_sink *to, const struct vn_platform *want, bool move_tag, struct vn_cache *cache,
+		     struct vn_err *err)
+{
+	VN_AUTO(vn_desc) now = { 0 };
+	struct vn_image image;
+	if (move_tag)
+		return 0;
+	int r = to->ops->current(to, &now, err);
+	if (r == -VN_ENOTFOUND)
+		return 0;
+	if (r < 0)
+		return r;
+	/* the same image again is no move */
+	VN_AUTO(vn_buf) bytes = VN_BUF(8u << 20);
+	VN_AUTO(vn_desc) root = { 0 };
+	bool same = false;
+	if (want) {
+		memset(&image, 0, sizeof(image));
+		r = vn_image_open(from, want, cache, &image, err);
+		same = r == 0 && vn_digest_equal(&image.desc.digest, &now.digest);
+		vn_image_release(&image);
+	} else {
+		r = vn_source_manifest(from, NULL, &bytes, &root, err);
+		same = r == 0 && vn_digest_equal(&root.digest, &now.digest);
+	}
+	if (r < 0 || same)
+		return r;
+	vn_fail(err, VN_EREFUSED, "%s already names %s; not moved", to->ref.text, now.digest.text);
+	return vn_hint(err, "Use another tag, or --move-tag.");
+}
+
+int vn_copy_run(struct vn *vn, const char *src, const char *dest, const char *platform, bool move_tag, struct vn_copy_report *ret,
+		struct vn_err *err)
+{
+	VN_AUTO_SOURCE *from = NULL;
+	VN_AUTO_SINK *to = NULL;
+	VN_AUTO(vn_ref) ref = { 0 };
+	struct vn_platform want;
+	struct vn_copy_result result;
+	memset(&result, 0, sizeof(result));
+	int r = vn_open_cache(vn, err);
+	if (r == 0 && platform)
+		r = vn_platform_parse(platform, &want, err);
+	if (r == 0)
+		r = vn_ref_parse(dest, &ref, err);
+	if (r == 0)
+		r = vn_open_source(vn, src, &from, err);
+	if (r == 0)
+		r = vn_open_sink(vn, &ref, &to, err);
+	if (r == 0)
+		r = check_tag(from, to, platform ? &want : NULL, move_tag, vn->cache, err);
+	if (r == 0)
+		r = vn_image_copy(from, platform ? &want : NULL, vn->cache, to, &result, err);
+	if (r == 0)
+		r = to->ops->commit(to, err);
+	if (r == 0) {
+		memset(ret, 0, sizeof(*ret));
+		snprintf(ret->digest, sizeof(ret->digest), "%s", result.root.digest.text);
+		if (ref.transport == VN_REF_REGISTRY)
+			snprintf(ret->reference, sizeof(ret->reference), "%s@%s", ref.text, ret->digest);
+		else
+			snprintf(ret->reference, sizeof(ret->reference), "%s", ref.text);
+		ret->bytes = result.bytes;
+		ret->blobs = result.blobs;
+		ret->images = result.images;
+	}
+	vn_desc_release(&result.root);
+	return r;
+}
