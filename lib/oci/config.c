@@ -57,6 +57,8 @@ static int read_history(const struct vn_jv *root, struct vn_config *c, struct vn
 		struct vn_jv v = vn_jv_at(&list, c->nhistory);
 		struct vn_history *h = &c->history[c->nhistory];
 		h->created_by = h->comment = "";
+		if (!v.v)
+			return vn_fail(err, VN_EFORMAT, WHAT ": %s is null, expected an object", v.at);
 		if (vn_jv_want_object(&v, err) < 0 || vn_jv_opt_text(&v, "created_by", &h->created_by, err) < 0 ||
 		    vn_jv_opt_text(&v, "comment", &h->comment, err) < 0 ||
 		    vn_jv_opt_bool(&v, "empty_layer", &h->empty_layer, err) < 0)

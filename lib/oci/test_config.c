@@ -56,6 +56,7 @@ static void test_refused(void)
 		{ "{\"rootfs\":{\"diff_ids\":[\"" A "\",\"x\"]}}", "/rootfs/diff_ids/1: \"x\" is not a digest" },
 		{ "{\"rootfs\":{\"diff_ids\":[1]}}", "/rootfs/diff_ids/0 is 1" },
 		{ "{\"history\":{}}", "/history is an object" },
+		{ "{\"history\":[null]}", "/history/0 is null, expected an object" },
 		{ "{\"history\":[1]}", "/history/0 is 1" },
 		{ "{\"history\":[{\"empty_layer\":\"true\"}]}", "/history/0/empty_layer is \"true\", expected true or false" },
 		{ "{\"architecture\":[]}", "/architecture is an array" },
