@@ -1,7 +1,9 @@
+#include "image/convert.h"
 #include "image/image.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_INDEX_NESTING 4
@@ -92,42 +94,103 @@ static int copy_blobs(struct copying *c, const struct vn_manifest *m, struct vn_
 	return copy_one(c, &m->config, what, err);
 }
 
-static int check_family(const struct copying *c, enum vn_family family, const char *type, struct vn_err *err)
+/* Must it be made OCI? The other way there is none. */
+static int check_family(const struct copying *c, enum vn_family family, const char *type, bool *ret_convert, struct vn_err *err)
 {
 	enum vn_family only = c->to->ops->only;
-	if (only == VN_FAMILY_NONE || family == only)
+	*ret_convert = only == VN_FAMILY_OCI && family == VN_FAMILY_DOCKER;
+	if (only != VN_FAMILY_DOCKER || family == only)
 		return 0;
-	return vn_fail(err, VN_EFORMAT, "%s takes %s images only, and %s is %s", c->to->ref.text,
-		       only == VN_FAMILY_OCI ? "OCI" : "Docker", c->from->ref.text, type);
+	return vn_fail(err, VN_EFORMAT, "%s takes Docker images only, and %s is %s", c->to->ref.text, c->from->ref.text, type);
 }
 
-static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_err *err);
+struct put {
+	struct vn_desc *at;
+	size_t n;
+};
 
-static int copy_children(struct copying *c, const struct vn_buf *bytes, int depth, struct vn_err *err)
+static void put_release(struct put *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		vn_desc_release(&p->at[i]);
+	free(p->at);
+}
+
+static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_desc *ret_put,
+		     struct vn_err *err);
+
+static int copy_children(struct copying *c, const struct vn_index *x, int depth, struct put *ret, bool *changed,
+			 struct vn_err *err)
+{
+	ret->at = calloc(x->nmanifests + 1, sizeof(*ret->at));
+	if (!ret->at)
+		return vn_nomem(err);
+	for (size_t i = 0; i < x->nmanifests; i++) {
+		enum vn_kind kind = vn_mediatype(x->manifests[i].media_type)->kind;
+		if (kind != VN_KIND_MANIFEST && kind != VN_KIND_INDEX) {
+			vn_fail(err, VN_EFORMAT, "%s: entry %zu of the index has the media type %.200s, which cannot be copied",
+				c->from->ref.text, i + 1, x->manifests[i].media_type);
+			return vn_hint(err, "copy one image with --platform");
+		}
+		int rc = copy_tree(c, &x->manifests[i], false, depth + 1, &ret->at[i], err);
+		if (rc < 0)
+			return rc;
+		ret->n = i + 1;
+		*changed = *changed || !vn_digest_equal(&ret->at[i].digest, &x->manifests[i].digest);
+	}
+	return 0;
+}
+
+static int copy_index(struct copying *c, struct vn_buf *bytes, struct vn_desc *desc, bool convert, int depth, struct vn_err *err)
 {
 	VN_AUTO(vn_index) x = { 0 };
+	VN_AUTO(put) children = { 0 };
+	VN_AUTO(vn_desc) made = { 0 };
 	int rc = vn_index_parse(vn_buf_text(bytes), bytes->len, &x, err);
 	if (rc < 0)
 		return vn_wrap(err, "%s", c->from->ref.text);
-	for (size_t i = 0; rc == 0 && i < x.nmanifests; i++) {
-		enum vn_kind kind = vn_mediatype(x.manifests[i].media_type)->kind;
-		if (kind != VN_KIND_MANIFEST && kind != VN_KIND_INDEX) {
-			vn_fail(err, VN_EFORMAT, "%s: entry %zu of the index has the media type %.200s, which cannot be copied",
-				c->from->ref.text, i + 1, x.manifests[i].media_type);
-			return vn_hint(err, "copy one image with --platform");
-		}
-		rc = copy_tree(c, &x.manifests[i], false, depth + 1, err);
+	rc = copy_children(c, &x, depth, &children, &convert, err);
+	if (rc == 0 && convert)
+		rc = vn_index_to_oci(&x, children.at, bytes, &made, err);
+	if (rc == 0 && convert) {
+		vn_desc_release(desc);
+		*desc = made;
+		made = (struct vn_desc){ 0 };
 	}
 	return rc;
 }
 
-static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_err *err)
+static int copy_manifest(struct copying *c, struct vn_buf *bytes, struct vn_desc *desc, bool convert, struct vn_err *err)
+{
+	VN_AUTO(vn_manifest) m = { 0 };
+	VN_AUTO(vn_desc) made = { 0 };
+	int rc = vn_manifest_parse(vn_buf_text(bytes), bytes->len, &m, err);
+	if (rc < 0)
+		return vn_wrap(err, "manifest of %s", c->from->ref.text);
+	rc = announce(c, &m, err);
+	if (rc == 0)
+		rc = copy_blobs(c, &m, err);
+	if (rc == 0 && convert)
+		rc = vn_manifest_to_oci(&m, bytes, &made, err);
+	if (rc == 0 && convert) {
+		vn_debug(c->to->events, "%s: the Docker manifest %s is written as OCI, %s", c->to->ref.text, desc->digest.text,
+			 made.digest.text);
+		vn_desc_release(desc);
+		*desc = made;
+		made = (struct vn_desc){ 0 };
+	}
+	c->result.images += rc == 0;
+	return rc;
+}
+
+static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged, int depth, struct vn_desc *ret_put,
+		     struct vn_err *err)
 {
 	enum vn_kind kind;
 	const char *type;
+	bool convert;
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
 	VN_AUTO(vn_desc) desc = { 0 };
-	VN_AUTO(vn_manifest) m = { 0 };
 	if (depth > MAX_INDEX_NESTING)
 		return vn_fail(err, VN_ELIMIT, "%s: indexes are nested more than %d deep", c->from->ref.text, MAX_INDEX_NESTING);
 	int rc = vn_source_manifest(c->from, child, &bytes, &desc, err);
@@ -136,25 +199,15 @@ static int copy_tree(struct copying *c, const struct vn_desc *child, bool tagged
 	rc = vn_manifest_kind(vn_buf_text(&bytes), bytes.len, desc.media_type, &kind, &type, err);
 	if (rc < 0)
 		return vn_wrap(err, "%s", c->from->ref.text);
-	rc = check_family(c, vn_mediatype(type)->family, type, err);
-	if (rc < 0)
-		return rc;
-	if (kind == VN_KIND_INDEX) {
-		rc = copy_children(c, &bytes, depth, err);
-	} else {
-		rc = vn_manifest_parse(vn_buf_text(&bytes), bytes.len, &m, err);
-		if (rc < 0)
-			return vn_wrap(err, "manifest of %s", c->from->ref.text);
-		rc = announce(c, &m, err);
-		if (rc == 0)
-			rc = copy_blobs(c, &m, err);
-		c->result.images++;
-	}
+	rc = check_family(c, vn_mediatype(type)->family, type, &convert, err);
+	if (rc == 0)
+		rc = kind == VN_KIND_INDEX ? copy_index(c, &bytes, &desc, convert, depth, err)
+					   : copy_manifest(c, &bytes, &desc, convert, err);
 	if (rc == 0)
 		rc = c->to->ops->put_manifest(c->to, &desc, vn_buf_text(&bytes), bytes.len, tagged, err);
-	if (rc < 0 || !tagged)
+	if (rc < 0)
 		return rc;
-	c->result.root = desc;
+	*ret_put = desc;
 	desc = (struct vn_desc){ 0 };
 	return 0;
 }
@@ -166,7 +219,7 @@ int vn_image_copy(struct vn_source *from, const struct vn_platform *want, struct
 	VN_AUTO(vn_image) image = { 0 };
 	int rc = want ? vn_image_open(from, want, cache, &image, err) : 0;
 	if (rc == 0)
-		rc = copy_tree(&c, want && image.from_index ? &image.desc : NULL, true, 0, err);
+		rc = copy_tree(&c, want && image.from_index ? &image.desc : NULL, true, 0, &c.result.root, err);
 	if (rc == 0)
 		rc = to->ops->commit(to, err);
 	if (rc < 0) {

@@ -45,7 +45,8 @@ struct vn_copy_result {
 	uint64_t bytes;                  /* that moved */
 	size_t blobs, images;
 };
-/* Whole image or index (`want` NULL: everything it names), exact bytes; converts nothing; commits. */
+/* Whole image or index (`want` NULL: everything it names), exact bytes, and commits. Only where the sink takes nothing but OCI, a
+ * Docker manifest becomes an OCI one over the same blobs. */
 int vn_image_copy(struct vn_source *from, const struct vn_platform *want, struct vn_cache *cache, struct vn_sink *to,
 		  struct vn_copy_result *ret, struct vn_err *err);
 #endif

@@ -263,6 +263,7 @@ static void archive_close(struct vn_sink *k)
 	free(s);
 }
 
+/* The OCI part of either archive is read by programs that find nothing but OCI in a layout. */
 static const struct vn_sink_ops archive_ops = {
 	.current = archive_current,
 	.has_blob = archive_has_blob,
@@ -271,6 +272,7 @@ static const struct vn_sink_ops archive_ops = {
 	.commit = archive_commit,
 	.close = archive_close,
 	.reopen = archive_reopen,
+	.only = VN_FAMILY_OCI,
 };
 
 static int open_sink(const struct vn_ref *ref, bool docker, const struct vn_events *events, struct vn_sink **ret,

@@ -1,7 +1,7 @@
 /* What `docker save` writes: manifest.json is [{"Config": MEMBER, "RepoTags": [NAME:TAG …], "Layers": [MEMBER …], "LayerSources":
  * {DIFF_ID: DESCRIPTOR …}} …], the layers in the order of the configuration's diff_ids. Layers that the receiver has may be absent
  * (moby, image/tarexport). When the archive holds an OCI manifest for the same configuration, that is the image's manifest; else
- * one is made up, in which a plain layer's digest is its diff_id. */
+ * an OCI manifest is made up, in which a plain layer's digest is its diff_id. */
 #include "oci/config.h"
 #include "store/archive.h"
 #include "store/layout.h"
@@ -228,7 +228,7 @@ static int said_size(const struct vn_jv *image, const struct vn_digest *diff_id,
 
 /* A part for layer i, and its descriptor for the made-up manifest. */
 static int add_layer(struct docker_source *d, const struct vn_jv *image, const char *name, const struct vn_digest *diff_id,
-		     enum vn_family *family, struct vn_desc *ret, struct vn_err *err)
+		     struct vn_desc *ret, struct vn_err *err)
 {
 	struct part *p;
 	enum vn_compression compression = VN_PLAIN;
@@ -248,10 +248,7 @@ static int add_layer(struct docker_source *d, const struct vn_jv *image, const c
 	}
 	if (rc < 0)
 		return rc;
-	if (compression == VN_ZSTD)
-		*family = VN_FAMILY_OCI;
-	return vn_desc_init(ret, vn_mediatype_layer(compression == VN_ZSTD ? VN_FAMILY_OCI : VN_FAMILY_DOCKER, compression),
-			    &p->digest, size, err);
+	return vn_desc_init(ret, vn_mediatype_layer(VN_FAMILY_OCI, compression), &p->digest, size, err);
 }
 
 /* ---- the manifest */
@@ -267,32 +264,22 @@ static void descs_release(struct descs *d)
 	free(d->at);
 }
 
-static vn_json *desc_json(const struct vn_desc *desc, enum vn_family family)
-{
-	const struct vn_mediatype *type = vn_mediatype(desc->media_type);
-	const char *text = type->kind == VN_KIND_CONFIG ? vn_mediatype_config(family) : vn_mediatype_layer(family, type->compression);
-	vn_json *v = vn_desc_to_json(desc);
-	vn_json_set(v, "mediaType", vn_json_string(text ? text : desc->media_type));
-	return v;
-}
-
-static int make_manifest(struct docker_source *d, const struct vn_desc *config, const struct descs *layers, enum vn_family family,
-			 struct vn_err *err)
+static int make_manifest(struct docker_source *d, const struct vn_desc *config, const struct descs *layers, struct vn_err *err)
 {
 	struct vn_digest digest;
 	VN_AUTO_JSON *doc = vn_json_object();
 	vn_json *array = vn_json_array();
 	vn_json_set(doc, "schemaVersion", vn_json_int(2));
-	vn_json_set(doc, "mediaType", vn_json_string(vn_mediatype_manifest(family)));
-	vn_json_set(doc, "config", desc_json(config, family));
+	vn_json_set(doc, "mediaType", vn_json_string(VN_MT_OCI_MANIFEST));
+	vn_json_set(doc, "config", vn_desc_to_json(config));
 	for (size_t i = 0; i < layers->n; i++)
-		vn_json_add(array, desc_json(&layers->at[i], family));
+		vn_json_add(array, vn_desc_to_json(&layers->at[i]));
 	vn_json_set(doc, "layers", array);
 	int rc = vn_json_text(doc, false, &d->manifest, err);
 	if (rc == 0)
 		rc = vn_digest_of(vn_buf_text(&d->manifest), d->manifest.len, &digest, err);
 	if (rc == 0)
-		rc = vn_desc_init(&d->desc, vn_mediatype_manifest(family), &digest, (int64_t)d->manifest.len, err);
+		rc = vn_desc_init(&d->desc, VN_MT_OCI_MANIFEST, &digest, (int64_t)d->manifest.len, err);
 	return rc;
 }
 
@@ -375,15 +362,15 @@ static int load_config(struct docker_source *d, const struct vn_jv *image, struc
 	if (rc == 0)
 		rc = add_part(d, &digest, name, &p, err);
 	if (rc == 0)
-		rc = vn_desc_init(ret_desc, VN_MT_DOCKER_CONFIG, &digest, (int64_t)bytes.len, err);
+		rc = vn_desc_init(ret_desc, VN_MT_OCI_CONFIG, &digest, (int64_t)bytes.len, err);
 	if (rc < 0)
 		return rc;
 	rc = vn_config_parse(vn_buf_text(&bytes), bytes.len, ret_config, err);
 	return rc < 0 ? vn_wrap(err, "%s: %.200s", place_of(d), name) : 0;
 }
 
-static int load_layers(struct docker_source *d, const struct vn_jv *image, const struct vn_config *config, enum vn_family *family,
-		       struct descs *ret, struct vn_err *err)
+static int load_layers(struct docker_source *d, const struct vn_jv *image, const struct vn_config *config, struct descs *ret,
+		       struct vn_err *err)
 {
 	struct vn_jv names = vn_jv_get(image, "Layers");
 	int rc = vn_jv_want_array(&names, err);
@@ -398,7 +385,7 @@ static int load_layers(struct docker_source *d, const struct vn_jv *image, const
 		struct vn_jv item = vn_jv_at(&names, i);
 		rc = vn_jv_text(&item, &name, err);
 		if (rc == 0)
-			rc = add_layer(d, image, name, &config->diff_ids[i], family, &ret->at[i], err);
+			rc = add_layer(d, image, name, &config->diff_ids[i], &ret->at[i], err);
 		if (rc < 0)
 			return rc;
 		ret->n = i + 1;
@@ -413,7 +400,6 @@ static int load_image(struct docker_source *d, const struct vn_jv *image, struct
 	VN_AUTO(descs) layers = { 0 };
 	VN_AUTO(vn_buf) index = VN_BUF(VN_MAX_ARCHIVE_JSON);
 	struct vn_err ignored = { 0 };
-	enum vn_family family = VN_FAMILY_DOCKER;
 	d->parts = calloc(VN_MAX_LAYERS + 1, sizeof(*d->parts));
 	if (!d->parts)
 		return vn_nomem(err);
@@ -425,12 +411,12 @@ static int load_image(struct docker_source *d, const struct vn_jv *image, struct
 	layers.at = calloc(config.ndiff_ids + 1, sizeof(*layers.at));
 	if (!layers.at)
 		return vn_nomem(err);
-	rc = load_layers(d, image, &config, &family, &layers, err);
+	rc = load_layers(d, image, &config, &layers, err);
 	if (rc < 0)
 		return rc;
 	if (vn_members_read(d->members, "index.json", &index, &ignored) == 0 && search_index(d, &index, &desc, 0))
 		return 0;
-	return make_manifest(d, &desc, &layers, family, err);
+	return make_manifest(d, &desc, &layers, err);
 }
 
 static int no_manifest(const struct docker_source *d, struct vn_err *err)

@@ -362,6 +362,7 @@ static const struct vn_sink_ops layout_ops = {
 	.commit = layout_commit,
 	.close = layout_close,
 	.reopen = layout_reopen,
+	.only = VN_FAMILY_OCI,           /* skopeo and podman find nothing else in a layout */
 };
 
 int vn_layout_sink_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_sink **ret, struct vn_err *err)

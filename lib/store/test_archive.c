@@ -190,7 +190,7 @@ static void test_docker_save(void)
 		check_texts(src, &s);
 	VN_AUTO(vn_image) image = { 0 };
 	CHECK_OK(vn_image_open(src, NULL, NULL, &image, &err), &err);
-	CHECK_EQ(image.manifest.family, VN_FAMILY_DOCKER);
+	CHECK_EQ(image.manifest.family, VN_FAMILY_OCI);
 	CHECK_STR(image.layers[0].desc.digest.text, s.diff_ids[0].text);
 	CHECK_EQ(image.layers[1].desc.size, n);
 	fixture_end();
