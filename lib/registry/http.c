@@ -68,11 +68,9 @@ void vn_http_exit(void)
 
 int vn_http_open(const struct vn_http_options *opt, struct vn_http **ret, struct vn_err *err)
 {
-	struct vn_http *http;
-
 	if (vn_http_init(err) < 0)
 		return -err->code;
-	http = calloc(1, sizeof *http);
+	struct vn_http *http = calloc(1, sizeof *http);
 	if (!http) {
 		vn_http_exit();
 		return vn_nomem(err);
@@ -160,8 +158,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 	size_t len = size * n, all = len;
 
 	t->moved++;
-	if (t->head_done)
-		return all;              /* trailers */
+	if (t->head_done)                /* trailers */
+		return all;
 	while (len && (line[len - 1] == '\r' || line[len - 1] == '\n'))
 		len--;
 	if (len >= 5 && !strncasecmp(line, "HTTP/", 5)) {
@@ -196,10 +194,8 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	t->moved++;
-	if (vn_buf_add(&t->data, data, size * n, &t->err) < 0)
-		t->failed = true;
-	return 0;
-	return size * n;
+	t->failed = vn_buf_add(&t->data, data, size * n, &t->err) < 0;
+	return t->failed ? 0 : size * n;
 }
 
 static size_t on_send(char *out, size_t size, size_t n, void *user)
@@ -362,7 +358,7 @@ static ssize_t body_next(struct vn_in *in, const void **ret_block, struct vn_err
 		vn_buf_clear(&t->data);
 	t->handed = false;
 	if (t->trouble && !t->data.len)
-		return t->failed || t->result ? explain(t, err) : vn_fail(err, VN_ENETWORK, "the connection to %s was given up", t->peer);
+		return t->failed || t->result ? explain(t, err) : cut(t, err);
 	if (!t->data.len && t->paused) {
 		struct quiet q = quiet_begin();
 		t->paused = false;
@@ -387,11 +383,9 @@ static void body_close(struct vn_in *in)
 	/* what is already here may complete the exchange, and then the connection serves again */
 	if (t->easy && t->lane && t->head_done && !t->over && !t->paused && t->data.len < BLOCK)
 		curl_multi_perform(t->lane->multi, &running);
-	if (t->easy) {
-		if (t->lane)
-			curl_multi_remove_handle(t->lane->multi, t->easy);
-		curl_easy_cleanup(t->easy);
-	}
+	if (t->easy && t->lane)
+		curl_multi_remove_handle(t->lane->multi, t->easy);
+	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->lines);
 	quiet_end(&q);
 	if (t->lane) {
