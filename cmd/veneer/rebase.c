@@ -94,8 +94,9 @@ static void image_facts(struct out_table *facts, const struct vn_rebase_image *i
 		  image->base_digest ? image->base_digest : "OLD", image->base_layers, image->base_layers == 1 ? "" : "s");
 	layer_facts(facts, image, dry_run);
 	carried_facts(facts, image);
-	show_fact(facts, "pull", OUT_PLAIN, "%s instead of %s", vn_size_text(image->pull_after, a),
-		  vn_size_text(image->pull_before, b));
+	if (!image->nblockers)
+		show_fact(facts, "pull", OUT_PLAIN, "%s instead of %s", vn_size_text(image->pull_after, a),
+			  vn_size_text(image->pull_before, b));
 	proof_fact(facts, image);
 }
 
@@ -129,10 +130,12 @@ static void outcome_facts(struct out_table *facts, const struct vn_rebase_result
 static void show_text(struct out *out, const struct vn_rebase_result *result, bool dry_run)
 {
 	OUT_CLEANUP(out_table_release) struct out_table last = SHOW_FACTS;
+	bool refused = false;
 
 	for (size_t i = 0; i < result->nimages; i++) {
 		OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
 
+		refused |= result->images[i].nblockers != 0;
 		if (result->nimages == 1) {
 			image_facts(&last, &result->images[i], dry_run);
 			break;
@@ -148,7 +151,7 @@ static void show_text(struct out *out, const struct vn_rebase_result *result, bo
 	out_table_print(&last, out);
 	if (result->nimages == 1)
 		show_blockers(out, &result->images[0]);
-	if (result->sentence && *result->sentence) {
+	if (!refused && result->sentence && *result->sentence) {
 		out_put(out, "\n");
 		out_paragraph(out, OUT_BOLD, 0, result->sentence);
 	}

@@ -1,4 +1,5 @@
 #include "api/context.h"
+#include "api/filter.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <string.h>
@@ -70,11 +71,13 @@ int vn_diff_run(struct vn *vn, const char *old_ref, const char *new_ref, const s
 	if (r == 0)
 		r = vn_source_look(vn, o.source_dir, &old_image.config, &old_image.manifest, &report, err);
 	images.policy = &policy;
-	images.all_files = o.all_files;
+	images.all_files = o.all_files || (vn_filter_classes(&policy, &o) & 1u << VN_CLASS_METADATA);
 	if (r == 0)
 		r = vn_diff_images(&old_image, &new_image, &images, &d, err);
 	if (r == 0)
 		r = add_source(d, &report, err);
+	if (r == 0)
+		vn_filter_apply(&policy, &o, d);
 	/* the result stands on its own */
 	if (d)
 		vn_trees_release(&d->trees);
