@@ -181,8 +181,6 @@ static int send_image(const char *name, const char *layer, bool told, struct vn_
 	VN_AUTO(vn_ref) ref = daemon_ref(name);
 	VN_AUTO_SINK *k = NULL;
 	VN_AUTO(vn_desc) desc = { 0 };
-	VN_AUTO(vn_manifest) m = { 0 };
-	VN_AUTO(vn_config) c = { 0 };
 	VN_AUTO(vn_ref) at = { 0 };
 	VN_AUTO_SINK *layout = NULL;
 	VN_AUTO_SOURCE *from = NULL;
