@@ -24,7 +24,7 @@ has "no credentials: says how to log in" "$err" "veneer login"
 auth_json ci:ci-secret >"$authfile"
 v diff "${ca[@]}" --authfile "$authfile" "$repo:1" "$repo:2"
 status "--authfile" 1
-v rebase "${ca[@]}" --authfile "$authfile" "$repo:1" "$repo:2" "$repo:thin"
+v rebase --larger "${ca[@]}" --authfile "$authfile" "$repo:1" "$repo:2" "$repo:thin"
 status "--authfile: rebase" 0
 rc=0
 REGISTRY_AUTH_FILE=$authfile "$veneer" diff "${ca[@]}" "$repo:thin" "$repo:2" >"$out" 2>"$err" || rc=$?
@@ -77,7 +77,7 @@ status "login" 0
 hasnt "login does not print the password" <(cat "$out" "$err") ci-secret
 v diff "${ca[@]}" "$repo:1" "$repo:2"
 status "after login" 1
-saved=$(grep -rl "$host" "$HOME" "$XDG_RUNTIME_DIR" 2>/dev/null | grep json | head -n 1)
+saved=$(grep -rl "$host" "$HOME" "$XDG_RUNTIME_DIR" 2>/dev/null | grep json | head -n 1 || true)
 is "saved readable for the owner only" "$(stat -c %a "${saved:-/nonexistent}" 2>&1)" 600
 check "skopeo understands what login saved" skopeo --insecure-policy inspect --authfile "$saved" --tls-verify=false "docker://$repo:1"
 v logout "$host"

@@ -54,6 +54,7 @@ printf '# another NEW on the same OLD: %s bytes fetched\n' "$(pulled_bytes reg)"
 less "another NEW costs only its own layers" "$(pulled_bytes reg)" 100000
 
 # Damage: cut every file of the cache short.
+mkdir -p "$VENEER_CACHE_DIR"
 find "$VENEER_CACHE_DIR" -type f -size +64c -exec truncate -s -17 {} +
 v diff --format json "$repo:1" "$repo:2"
 status "damaged cache" 1
@@ -71,7 +72,6 @@ check "default place is under XDG_CACHE_HOME" test -d "$XDG_CACHE_HOME/veneer"
 
 # An index of a layer is enough: OLD's blobs are not needed again when NEW is small.
 v diff --cache-dir "$run_dir/c2" --format json "$repo:1" "$repo:2"
-rm -rf "$run_dir/c3"
 wire_mark reg
 v rebase --cache-dir "$run_dir/c2" "$repo:1" "$repo:2" "$repo:warm"
 status "rebase after diff" 0

@@ -64,7 +64,7 @@ v rebase --mode paths "$repo:dep-old" "$repo:dep-version" "$repo:thin-version"
 status "version changed: paths mode refuses" 1
 cat "$out" "$err" >"$run_dir/both"
 has "version changed: names the package" "$run_dir/both" iot-driver
-v rebase --format json "$repo:dep-old" "$repo:dep-version" "$repo:thin-version"
+v rebase --larger --format json "$repo:dep-old" "$repo:dep-version" "$repo:thin-version"
 status "version changed: content mode" 0
 check "version changed: docker pull" on device pull -q "$repo:thin-version"
 is "version changed: the new one runs" "$(on device run --rm --network=none "$repo:thin-version" iot-driver)" "iot-driver 2.0"

@@ -8,7 +8,7 @@ start_dockerd small
 repo=$(reg reg)/kinds
 on small pull -q "$repo:1" >/dev/null
 
-v rebase --format json "$repo:1" "$repo:2" "$repo:thin"
+v rebase --larger --format json "$repo:1" "$repo:2" "$repo:thin"
 status "rebase" 0
 is "nothing different" "$(rebase_different)" 0
 check "docker pull" on small pull -q "$repo:thin"
@@ -20,7 +20,7 @@ gone() {
 # as_new NAME PATH: PATH and what is below it are as in NEW.
 as_new() {
     local want
-    want=$(grep -F -- "$2" "$run_dir/want" | awk -v p="$2" 'index($1, p) == 1')
+    want=$(awk -v p="$2" 'index($1, p) == 1' "$run_dir/want")
     if [ -z "$want" ]; then
         not_ok "$1" "NEW has no $2: the scene is broken"
         return
@@ -73,7 +73,7 @@ v diff --format json "$repo:1" "$repo:2"
 check "JSON is valid with a name that is not UTF-8" python3 -c 'import json,sys; json.load(open(sys.argv[1], encoding="utf-8"))' "$out"
 
 # The same into a layout, unpacked by another implementation.
-v rebase "$(oci kinds:1)" "$(oci kinds:2)" "oci:$run_dir/thin:2"
+v rebase --larger "$(oci kinds:1)" "$(oci kinds:2)" "oci:$run_dir/thin:2"
 status "layouts: rebase" 0
 check "umoci unpacks it" umoci unpack --image "$run_dir/thin:2" "$run_dir/bundle"
 check "getcap sees the capability" grep -q cap_net_raw <(getcap "$run_dir/bundle/rootfs/k/capable-gained")

@@ -40,7 +40,7 @@ less "pull on a device with OLD" "$thin" 40000
 printf '# pulled %s bytes instead of %s\n' "$thin" "$full"
 if [ "$full" -gt 100000000 ]; then ok "a pull of NEW moves $full bytes"; else not_ok "a pull of NEW moves $full bytes"; fi
 
-is "answers exactly as NEW" "$(answers_of device "$repo:iot-2")" "$(scene_answers tempanomaly-2)"
+is "answers exactly as NEW" "$(answers_of device "$repo:iot-2" || true)" "$(scene_answers tempanomaly-2)"
 if [ "$(scene_answers tempanomaly-1)" = "$(scene_answers tempanomaly-2)" ]; then
     not_ok "the two models answer differently"
 else
@@ -84,12 +84,12 @@ is "thin on thin: base annotation or label is OLD's" \
 wire_mark reg
 check "docker pull of the next one" on device pull -q "$repo:iot-3"
 less "next pull" "$(pulled_bytes reg)" 40000
-is "answers exactly as :3" "$(answers_of device "$repo:iot-3")" "$(scene_answers tempanomaly-3)"
+is "answers exactly as :3" "$(answers_of device "$repo:iot-3" || true)" "$(scene_answers tempanomaly-3)"
 
 v rebase --mode paths --format json "$repo:1" "$repo:2" "$repo:paths-2"
 status "paths mode when only the model changed" 0
-on device pull -q "$repo:paths-2" >/dev/null
-is "paths mode: answers exactly as NEW" "$(answers_of device "$repo:paths-2")" "$(scene_answers tempanomaly-2)"
+check "paths mode: docker pull" on device pull -q "$repo:paths-2"
+is "paths mode: answers exactly as NEW" "$(answers_of device "$repo:paths-2" || true)" "$(scene_answers tempanomaly-2)"
 
 v rebase --split --format json "$repo:1" "$repo:2" "$repo:split-2"
 status "--split" 0

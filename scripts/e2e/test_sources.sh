@@ -31,8 +31,17 @@ differs "docker://" "docker://$repo:1" "docker://$repo:2"
 v diff "docker-daemon:kinds:2" "$repo:2"
 status "an image is the same in engine and registry" 0
 
+# Other compressors: the same content under other digests.
+skopeo --insecure-policy copy --quiet --dest-compress-format zstd "docker-archive:$run_dir/save.tar:kinds:2" "oci:$run_dir/zstd:2" >/dev/null
+is "the scene's zstd layers" "$(jq -r '[.layers[].mediaType] | unique | join(",")' \
+    "$run_dir/zstd/blobs/sha256/$(jq -r '.manifests[0].digest' "$run_dir/zstd/index.json" | cut -d: -f2)")" \
+    application/vnd.oci.image.layer.v1.tar+zstd
+differs "gzip against zstd" "$repo:1" "oci:$run_dir/zstd:2"
+v diff "oci:$run_dir/zstd:2" "$repo:2"
+status "zstd and gzip of one image are the same" 0
+
 thin() {
-    v rebase "$2" "$3" "$4"
+    v rebase --larger "$2" "$3" "$4"
     status "$1" 0
     v diff "$4" "$repo:2"
     status "$1: the same as NEW" 0

@@ -9,7 +9,7 @@ ca=$run_dir/ca/ca.crt
 
 v diff --cacert "$ca" "$repo:1" "$repo:2"
 status "--cacert: diff" 1
-v rebase --cacert "$ca" "$repo:1" "$repo:2" "$repo:thin"
+v rebase --larger --cacert "$ca" "$repo:1" "$repo:2" "$repo:thin"
 status "--cacert: rebase" 0
 v diff --cacert "$ca" "$repo:thin" "$repo:2"
 status "--cacert: diff DEST NEW is the same" 0

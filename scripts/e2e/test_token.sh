@@ -18,12 +18,12 @@ login ci:ci-secret
 repo=$host/kinds
 v diff "${ca[@]}" "$repo:1" "$repo:2"
 status "diff" 1
-v rebase "${ca[@]}" "$repo:1" "$repo:2" "$repo:thin"
+v rebase --larger "${ca[@]}" "$repo:1" "$repo:2" "$repo:thin"
 status "rebase" 0
 is "the tag is there" "$(tags kinds)" "1 2 thin"
 
 wire_mark reg
-v rebase "${ca[@]}" "$repo:1" "$repo:2" "$host/edge/kinds:thin"
+v rebase --larger "${ca[@]}" "$repo:1" "$repo:2" "$host/edge/kinds:thin"
 status "rebase into another repository" 0
 mounts=$(wire reg | awk '$1 == "POST" && $2 ~ /mount=/ && $3 == 201 { n++ } END { print n + 0 }')
 if [ "$mounts" -ge 2 ]; then ok "OLD's layers were mounted ($mounts)"; else not_ok "OLD's layers were mounted" "$(wire reg | grep -v GET)"; fi
@@ -33,7 +33,7 @@ status "other repository: the same as NEW" 0
 login device:device-secret
 v diff "${ca[@]}" "$repo:1" "$repo:2"
 status "a pull-only user may diff" 1
-v rebase "${ca[@]}" "$repo:1" "$repo:2" "$repo:forbidden"
+v rebase --larger "${ca[@]}" "$repo:1" "$repo:2" "$repo:forbidden"
 status "a pull-only user may not push: exit 3" 3
 has "says for which repository" "$err" kinds
 is "nothing was written" "$(tags kinds)" "1 2 thin"
@@ -51,7 +51,7 @@ v copy "${ca[@]}" "$(oci tempanomaly:1)" "$host/slow/tempanomaly:1"
 status "short-lived token: copy of 455 MB" 0
 issued=$(($(tokens_issued reg) - issued))
 if [ "$issued" -ge 2 ]; then ok "asked for $issued tokens"; else not_ok "asked for more than one token" "$issued"; fi
-v rebase "${ca[@]}" "$host/slow/tempanomaly:1" "$(oci tempanomaly:2)" "$host/slow/tempanomaly:thin"
+v rebase --larger "${ca[@]}" "$host/slow/tempanomaly:1" "$(oci tempanomaly:2)" "$host/slow/tempanomaly:thin"
 status "short-lived token: rebase" 0
 token_lifetime reg 300
 is "short-lived token: both tags" "$(tags slow/tempanomaly)" "1 thin"

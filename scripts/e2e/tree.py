@@ -21,17 +21,20 @@ def quote(text):
     return "".join(chr(b) if 33 <= b < 127 and b != 92 else "\\x%02x" % b for b in raw)
 
 
+def clean(name):
+    name = name.strip("/")
+    return name[2:] if name.startswith("./") else name
+
+
 def listing(stream):
     rows, groups = {}, {}
     with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
         for m in tar:
-            name = m.name.strip("/")
-            if name.startswith("./"):
-                name = name[2:]
+            name = clean(m.name)
             if name in ENGINE or name in ("", "."):
                 continue
             if m.type == tarfile.LNKTYPE:
-                target = m.linkname.strip("/")
+                target = clean(m.linkname)
                 rows[name] = rows[target]
                 groups.setdefault(target, [target]).append(name)
                 continue
