@@ -63,7 +63,7 @@ static int inflate_text(const void *data, size_t len, struct vn_err *err)
 
 static void round_trip(const struct vn_buf *packed, const uint8_t *data, int times)
 {
-	static const size_t chunks[] = { 0, 1, 5, 4096, 65537 };
+	static const size_t chunks[] = { 0, 5, 4096, 65537 };
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
 		struct vn_err err = { 0 };
 		VN_CLEANUP(vn_buf_release) struct vn_buf plain = VN_BUF(4 << 20);
@@ -218,8 +218,8 @@ static void drain_bomb(uint64_t max_plain, int members, int expected)
 {
 	struct vn_err err = { 0 };
 	VN_AUTO_FREE char *zeros = calloc(1, 16 << 20);
-	VN_CLEANUP(vn_buf_release) struct vn_buf member = VN_BUF(1 << 20), packed = VN_BUF(4 << 20);
-	gzip(zeros, 16 << 20, &member);
+	VN_CLEANUP(vn_buf_release) struct vn_buf member = VN_BUF(20 << 20), packed = VN_BUF(4 << 20);
+	zstd(zeros, 16 << 20, &member);       /* quick to make and to undo, under valgrind too */
 	for (int i = 0; i < members; i++)
 		CHECK_OK(vn_buf_add(&packed, member.data, member.len, &err), &err);
 	VN_AUTO_IN *memory = NULL, *in = NULL;
