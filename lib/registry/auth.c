@@ -62,9 +62,12 @@ void vn_auth_close(struct vn_auth *a)
 	free(a);
 }
 
-const char *vn_auth_source(const struct vn_auth *a)
+const char *vn_auth_source(struct vn_auth *a)
 {
-	return vn_creds_any(&a->creds) ? a->creds.source : NULL;
+	pthread_mutex_lock(&a->lock);
+	const char *source = vn_creds_any(&a->creds) ? a->creds.source : NULL;
+	pthread_mutex_unlock(&a->lock);
+	return source;
 }
 
 static uint64_t now(void)

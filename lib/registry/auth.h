@@ -30,7 +30,7 @@ int vn_auth_line(struct vn_auth *auth, const char *scope, unsigned min_left, str
 int vn_auth_refused(struct vn_auth *auth, const struct vn_http_response *r, const char *scope, const char *sent, bool fresh,
 		    bool *ret_again, struct vn_err *err);
 /* Where the credentials came from; NULL when there are none. */
-const char *vn_auth_source(const struct vn_auth *auth);
+const char *vn_auth_source(struct vn_auth *auth);
 
 struct vn_token {
 	char *text;

@@ -10,8 +10,8 @@ int vn_blob_exists(struct vn_client *c, const struct vn_desc *desc, bool *ret, s
 int vn_blob_mount(struct vn_client *c, const struct vn_desc *desc, const char *from, bool *ret, char **ret_session,
 		  struct vn_err *err);
 /* `session` (may be NULL) serves the first try. `chunk` 0: 16 MiB. */
-int vn_blob_push(struct vn_client *c, const struct vn_desc *desc, const struct vn_body *body, const char *session, uint64_t chunk,
-		 struct vn_err *err);
+int vn_blob_push(struct vn_client *c, const struct vn_desc *desc, const struct vn_body *body, const char *session,
+		 uint64_t chunk, struct vn_err *err);
 /* "bytes 5-9/10" (RFC 9110, 14.4); *ret_total is -1 for "*". */
 bool vn_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last, int64_t *ret_total);
 #endif

@@ -242,7 +242,8 @@ static int from_helpers(const struct search *s, const struct vn_jv *helpers, str
 	return n < 0 ? n : ask_helper(s, "credHelpers", helper, ret, err);
 }
 
-static int search_doc(const struct search *s, const vn_json *doc, bool docker, bool bare, struct vn_creds *ret, struct vn_err *err)
+static int search_doc(const struct search *s, const vn_json *doc, bool docker, bool bare, struct vn_creds *ret,
+		      struct vn_err *err)
 {
 	struct vn_jv root = vn_jv_root(doc, s->where);
 	const char *store = NULL;

@@ -341,7 +341,7 @@ static int drive(struct transfer *t, bool (*enough)(const struct transfer *), st
 		uint64_t now = now_ms();
 		if (t->moved != moved)
 			since = now;
-		if (t->body_done && t->body_len > (int64_t)BLOCK)
+		if (t->body_done && (t->body_len < 0 || t->body_len > (int64_t)BLOCK))
 			limit *= 5;
 		if (now - since >= limit)
 			return stalled(t, (unsigned)limit, err);

@@ -135,8 +135,8 @@ static int helper_store(const char *name, const char *registry, const char *user
 }
 
 /* ---- login */
-static int set_pair(const struct vn_creds_place *place, vn_json *doc, const char *registry, const char *user, const char *password,
-		    struct vn_err *err)
+static int set_pair(const struct vn_creds_place *place, vn_json *doc, const char *registry, const char *user,
+		    const char *password, struct vn_err *err)
 {
 	VN_AUTO_FREE char *pair = NULL, *coded = NULL;
 	struct vn_jv auths = auths_of(place, doc);
@@ -164,8 +164,8 @@ static int set_pair(const struct vn_creds_place *place, vn_json *doc, const char
 	return vn_json_set(doc, "auths", list) && ok ? 0 : vn_nomem(err);
 }
 
-static int store_in(const struct vn_creds_place *place, vn_json *doc, const char *registry, const char *user, const char *password,
-		    const struct vn_registry_options *opt, char **ret_stored_in, struct vn_err *err)
+static int store_in(const struct vn_creds_place *place, vn_json *doc, const char *registry, const char *user,
+		    const char *password, const struct vn_registry_options *opt, char **ret_stored_in, struct vn_err *err)
 {
 	const char *helper = helper_for(place, doc, registry);
 

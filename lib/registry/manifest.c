@@ -43,7 +43,8 @@ static int too_large(struct vn_client *c, const char *name, struct vn_err *err)
 }
 
 /* Reads within the cap; a connection that breaks is VN_ENETWORK. */
-static int read_body(struct vn_client *c, const char *name, struct vn_http_response *r, struct vn_buf *bytes, struct vn_err *err)
+static int read_body(struct vn_client *c, const char *name, struct vn_http_response *r, struct vn_buf *bytes,
+		     struct vn_err *err)
 {
 	const char *length = vn_http_header(r, "Content-Length", 0);
 	uint64_t said;
@@ -127,7 +128,8 @@ int vn_manifest_fetch(struct vn_client *c, const char *name, const struct vn_des
 	return 0;
 }
 
-static bool head_says_it(const struct vn_http_response *r, struct vn_digest *ret_digest, uint64_t *ret_size, const char **ret_type)
+static bool head_says_it(const struct vn_http_response *r, struct vn_digest *ret_digest, uint64_t *ret_size,
+			 const char **ret_type)
 {
 	const char *digest = vn_http_header(r, "Docker-Content-Digest", 0), *type = vn_http_header(r, "Content-Type", 0);
 	const char *length = vn_http_header(r, "Content-Length", 0);

@@ -25,7 +25,8 @@ int vn_blob_exists(struct vn_client *c, const struct vn_desc *desc, bool *ret, s
 	return 0;
 }
 
-static int location(struct vn_client *c, const struct vn_url *from, const struct vn_http_response *r, char **ret, struct vn_err *err)
+static int location(struct vn_client *c, const struct vn_url *from, const struct vn_http_response *r, char **ret,
+		    struct vn_err *err)
 {
 	VN_AUTO(vn_url) url = { 0 };
 	const char *target = vn_http_header(r, "Location", 0);
@@ -161,8 +162,9 @@ static int put_whole(struct push *p, const char *session, enum outcome *ret, str
 
 	if (with_digest(p, session, &url, err) < 0)
 		return -err->code;
-	struct vn_call call = { .method = "PUT", .url = &url, .access = VN_ACCESS_PUSH, .headers = { "Content-Type: application/octet-stream" },
-				.body = p->body, .body_len = (int64_t)p->size, .min_left = p->size > LARGE ? LARGE_LEFT : 0 };
+	struct vn_call call = { .method = "PUT", .url = &url, .access = VN_ACCESS_PUSH, .body = p->body,
+				.headers = { "Content-Type: application/octet-stream" }, .body_len = (int64_t)p->size,
+				.min_left = p->size > LARGE ? LARGE_LEFT : 0 };
 	if (vn_client_once(p->c, &call, &r, &again, err) < 0)
 		return lost(p, ret, err);
 	return judge(p, &call, &r, again, ret, err);
@@ -296,8 +298,8 @@ static int go_smaller(struct push *p, struct vn_err *err)
 	return 0;
 }
 
-int vn_blob_push(struct vn_client *c, const struct vn_desc *desc, const struct vn_body *body, const char *session, uint64_t chunk,
-		 struct vn_err *err)
+int vn_blob_push(struct vn_client *c, const struct vn_desc *desc, const struct vn_body *body, const char *session,
+		 uint64_t chunk, struct vn_err *err)
 {
 	struct push p = { .c = c, .desc = desc, .body = body, .size = desc->size > 0 ? (uint64_t)desc->size : 0,
 			  .chunk = chunk ? chunk : CHUNK };
@@ -316,7 +318,7 @@ int vn_blob_push(struct vn_client *c, const struct vn_desc *desc, const struct v
 		if (n == 0)
 			n = p.pieces ? put_pieces(&p, &at, &outcome, err) : put_whole(&p, at, &outcome, err);
 		if (n < 0)
-			return n;
+			return n == -VN_ENETWORK && ecr(&p) ? vn_hint(err, "Amazon ECR breaks off when the repository does not exist.") : n;
 		if (outcome == PUSHED)
 			return 0;
 		if (outcome == SMALLER && go_smaller(&p, err) < 0)

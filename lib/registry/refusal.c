@@ -46,8 +46,8 @@ static void deny_hint(struct vn_client *c, const struct vn_call *call, bool know
 	if (call->access == VN_ACCESS_NONE)
 		vn_hint(err, "Check the user name and the password or token.");
 	else if (known && acr)
-		vn_hint(err, "Log in again with `veneer login %s`, or check that the token's scope map allows %s on %s.", vn_client_registry(c),
-			right, vn_client_repository(c));
+		vn_hint(err, "Log in again with `veneer login %s`, or check that the token's scope map allows %s on %s.",
+			vn_client_registry(c), right, vn_client_repository(c));
 	else if (known)
 		vn_hint(err, "Log in again with `veneer login %s`, or check that they may %s %s.", vn_client_registry(c),
 			call->access == VN_ACCESS_PUSH ? "push to" : "pull", vn_client_repository(c));
@@ -64,9 +64,11 @@ int vn_refusal_denied(struct vn_client *c, const struct vn_call *call, unsigned 
 	if (!source)
 		vn_fail(err, VN_EAUTH, "%s wants credentials for %s (%s) and none were found", vn_client_registry(c), what, detail);
 	else if (status == 403)
-		vn_fail(err, VN_EAUTH, "%s does not allow %s (%s); the credentials came from %s", vn_client_registry(c), what, detail, source);
+		vn_fail(err, VN_EAUTH, "%s does not allow %s (%s); the credentials came from %s", vn_client_registry(c), what,
+			detail, source);
 	else
-		vn_fail(err, VN_EAUTH, "%s refused the credentials for %s (%s); they came from %s", vn_client_registry(c), what, detail, source);
+		vn_fail(err, VN_EAUTH, "%s refused the credentials for %s (%s); they came from %s", vn_client_registry(c), what,
+			detail, source);
 	deny_hint(c, call, source != NULL, err);
 	return -VN_EAUTH;
 }

@@ -32,7 +32,8 @@ static int sink_has_blob(struct vn_sink *k, const struct vn_desc *desc, bool *re
 	return vn_blob_exists(of(k)->client, desc, ret, err);
 }
 
-static int sink_mount_blob(struct vn_sink *k, const struct vn_desc *desc, const struct vn_ref *from, bool *ret, struct vn_err *err)
+static int sink_mount_blob(struct vn_sink *k, const struct vn_desc *desc, const struct vn_ref *from, bool *ret,
+			   struct vn_err *err)
 {
 	struct registry_sink *r = of(k);
 	char *session = NULL;

@@ -40,7 +40,8 @@ static int add_page(const struct vn_buf *page, struct vn_buf *ret_tags, size_t *
 }
 
 /* The next page's URL into `url`; false at the end. A link to another host is not followed. */
-static int next_page(struct vn_client *c, const struct vn_http_response *r, struct vn_url *url, bool *ret_more, struct vn_err *err)
+static int next_page(struct vn_client *c, const struct vn_http_response *r, struct vn_url *url, bool *ret_more,
+		     struct vn_err *err)
 {
 	VN_AUTO_FREE char *target = NULL;
 	VN_AUTO(vn_url) next = { 0 };

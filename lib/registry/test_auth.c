@@ -167,7 +167,9 @@ static void test_bad_token_servers(void)
 {
 	static const struct fake_step html[] = { PING, { "GET /token?", NULL, "200", "<html>" }, { 0 } };
 	static const struct fake_step broken[] = { { "GET /v2/ ", NULL, "401\nWWW-Authenticate: Bearer realm=\"x", "" }, { 0 } };
-	static const struct fake_step foreign[] = { { "GET /v2/ ", NULL, "401\nWWW-Authenticate: Bearer realm=\"file:///etc\"", "" }, { 0 } };
+	static const struct fake_step foreign[] = {
+		{ "GET /v2/ ", NULL, "401\nWWW-Authenticate: Bearer realm=\"file:///etc\"", "" }, { 0 }
+	};
 	struct vn_err err = { 0 };
 	CHECK_EQ(fetch(html, NULL, NULL, &err), -VN_EFORMAT);
 	CHECK_EQ(fetch(broken, NULL, NULL, &err), -VN_EFORMAT);

@@ -29,7 +29,9 @@ static void test_several(void)
 	VN_AUTO(vn_challenges) list = { 0 };
 	struct vn_err err = { 0 };
 
-	CHECK_OK(vn_challenges_parse("Negotiate, NTLM TlRMTVNTUAAC==, bASIC Realm = \"a \\\"b\\\"\" , charset=UTF-8", &list, &err), &err);
+	CHECK_OK(vn_challenges_parse("Negotiate, NTLM TlRMTVNTUAAC==, bASIC Realm = \"a \\\"b\\\"\" , charset=UTF-8", &list,
+				     &err),
+		 &err);
 	CHECK_OK(vn_challenges_parse("bearer realm=https://x/t , SERVICE=s", &list, &err), &err);
 	CHECK_EQ(list.n, 4);
 	CHECK_STR(list.list[2].realm, "a \"b\"");

@@ -168,8 +168,10 @@ static void test_helper(void)
 {
 	clean();
 	file("bin/docker-credential-fine",
-	     "#!/bin/sh\nread url\n[ \"$url\" = r.example ] && printf '{\"ServerURL\":\"%s\",\"Username\":\"hu\",\"Secret\":\"hs\"}' \"$url\" "
-	     "|| { echo credentials not found in native keychain; exit 1; }\n", 0700);
+	     "#!/bin/sh\nread url\n[ \"$url\" = r.example ] && printf "
+	     "'{\"ServerURL\":\"%s\",\"Username\":\"hu\",\"Secret\":\"hs\"}' \"$url\" "
+	     "|| { echo credentials not found in native keychain; exit 1; }\n",
+	     0700);
 	file(".docker/config.json", "{\"credHelpers\":{\"r.example\":\"fine\"},\"auths\":{\"r.example\":" AUTH(UP) "}}", 0600);
 	found("r.example", "a", "hu", "hs", "credHelpers \"fine\" in ");
 	file(".docker/config.json", "{\"credsStore\":\"fine\",\"auths\":{\"other.example\":" AUTH(UP) "}}", 0600);
@@ -184,7 +186,8 @@ static void test_helper_that_fails(void)
 	file("bin/docker-credential-broken", "#!/bin/sh\necho no daemon; exit 3\n", 0700);
 	file("bin/docker-credential-slow", "#!/bin/sh\nexec sleep 30\n", 0700);
 	file("bin/docker-credential-odd", "#!/bin/sh\nexec </dev/null; echo '{\"Username\":'\n", 0700);
-	file(".docker/config.json", "{\"credHelpers\":{\"a\":\"absent\",\"b\":\"broken\",\"c\":\"slow\",\"d\":\"odd\",\"e\":\"../evil\"}}", 0600);
+	file(".docker/config.json",
+	     "{\"credHelpers\":{\"a\":\"absent\",\"b\":\"broken\",\"c\":\"slow\",\"d\":\"odd\",\"e\":\"../evil\"}}", 0600);
 	found("a", "x", NULL, NULL, NULL);
 	CHECK_HAS(told, "docker-credential-absent (credHelpers in");
 	CHECK_HAS(told, "is not installed");
@@ -206,9 +209,12 @@ static void test_logout(void)
 
 	clean();
 	file("bin/docker-credential-erase", "#!/bin/sh\n[ $1 = erase ] && cat > \"$HOME/erased\"\n", 0700);
-	file("run/containers/auth.json", "{\"extra\":{\"keep\":[1]},\"auths\":{\"r.example\":" AUTH(UP) ",\"s\":" AUTH(UP1) "}}", 0644);
+	file("run/containers/auth.json",
+	     "{\"extra\":{\"keep\":[1]},\"auths\":{\"r.example\":" AUTH(UP) ",\"s\":" AUTH(UP1) "}}", 0644);
 	file(".docker/real.json",
-	     "{\"HttpHeaders\":{\"X\":\"y\"},\"credHelpers\":{\"r.example\":\"erase\"},\"auths\":{\"https://r.example/v1/\":" AUTH(UP) "}}", 0600);
+	     "{\"HttpHeaders\":{\"X\":\"y\"},\"credHelpers\":{\"r.example\":\"erase\"},\"auths\":{\"https://r.example/v1/"
+	     "\":" AUTH(UP) "}}",
+	     0600);
 	unlink(in_home(".docker/config.json"));
 	CHECK_EQ(symlink("real.json", in_home(".docker/config.json")), 0);
 	CHECK_OK(vn_registry_logout("https://r.example/", NULL, &events, &err), &err);

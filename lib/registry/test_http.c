@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static int get(const char *url, const char *socket_path, struct vn_buf *ret, unsigned *ret_status, enum vn_http_trouble *trouble,
-	       struct vn_err *err)
+static int get(const char *url, const char *socket_path, struct vn_buf *ret, unsigned *ret_status,
+	       enum vn_http_trouble *trouble, struct vn_err *err)
 {
 	struct vn_http_options opt = { .stall_ms = 2000 };
 	struct vn_http_request req = { .method = "GET", .url = url, .unix_socket = socket_path };

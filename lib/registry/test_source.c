@@ -67,10 +67,12 @@ static void test_no_such_tag(void)
 {
 	static const struct fake_step script[] = {
 		PING,
-		{ "GET /v2/a/manifests/v1.2 ", NULL, "404", "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}" },
+		{ "GET /v2/a/manifests/v1.2 ", NULL, "404",
+		  "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\"}]}" },
 		{ "GET /v2/a/tags/list?n=1000 ", NULL, "200\nLink: </v2/a/tags/list?last=v1.1&n=2>; rel=\"next\"",
 		  "{\"name\":\"a\",\"tags\":[\"latest\",\"v1.1\"]}" },
-		{ "GET /v2/a/tags/list?last=v1.1&n=2 ", NULL, "200", "{\"name\":\"a\",\"tags\":[\"v1.20\",\"v2.2\",\"v9.9.9\"]}" },
+		{ "GET /v2/a/tags/list?last=v1.1&n=2 ", NULL, "200",
+		  "{\"name\":\"a\",\"tags\":[\"v1.20\",\"v2.2\",\"v9.9.9\"]}" },
 		{ 0 },
 	};
 	struct vn_err err = { 0 };
@@ -193,7 +195,9 @@ static void test_retries_end(void)
 
 static void test_html_refusal(void)
 {
-	static const struct fake_step script[] = { PING, { "GET /v2/a/", NULL, "400\nContent-Type: text/html", "<html>no</html>" }, { 0 } };
+	static const struct fake_step script[] = { PING,
+						   { "GET /v2/a/", NULL, "400\nContent-Type: text/html", "<html>no</html>" },
+						   { 0 } };
 	struct vn_err err = { 0 };
 	CHECK_EQ(fetch(script, "a:1", &err), -VN_EFORMAT);
 	CHECK_HAS(err.text, "400 (Bad Request): an HTML page");

@@ -1,4 +1,5 @@
-/* Failures of a connection in words that people can act upon. Each sets `err`; `why` is what the TLS or network library said. */
+/* Failures of a connection in words that people can act upon. Each sets `err`; `why` is what the TLS or network library said.
+ */
 #ifndef VN_REGISTRY_WORDS_H
 #define VN_REGISTRY_WORDS_H
 #include "registry/http.h"
