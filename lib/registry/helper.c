@@ -25,6 +25,25 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Looked up here, so that "not installed" is told apart from every other failure to start. */
+static int find_program(const char *name, char **ret, struct vn_err *err)
+{
+	const char *dir = getenv("PATH");
+
+	for (dir = dir ? dir : "/usr/local/bin:/usr/bin:/bin"; *dir; dir += strspn(dir, ":")) {
+		size_t len = strcspn(dir, ":");
+		VN_AUTO_FREE char *path = NULL;
+		if (vn_asprintf(&path, err, "%.*s/docker-credential-%s", (int)len, dir, name) < 0)
+			return -err->code;
+		if (*path == '/' && access(path, X_OK) == 0) {
+			*ret = vn_steal(path);
+			return 0;
+		}
+		dir += len;
+	}
+	return vn_fail(err, VN_ENOTFOUND, "docker-credential-%s is not in PATH", name);
+}
+
 static int spawn(const char *program, const char *verb, int in, int out, pid_t *ret_pid, struct vn_err *err)
 {
 	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)verb, NULL };
@@ -48,12 +67,12 @@ static int spawn(const char *program, const char *verb, int in, int out, pid_t *
 	bad = bad ? bad : posix_spawnattr_setsigmask(&attr, &none);
 	bad = bad ? bad : posix_spawnattr_setsigdefault(&attr, &usual);
 	bad = bad ? bad : posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	bad = bad ? bad : posix_spawnp(ret_pid, program, &files, &attr, argv, environ);
+	bad = bad ? bad : posix_spawn(ret_pid, program, &files, &attr, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);
 	if (bad) {
 		errno = bad;
-		return vn_fail_sys(err, bad == ENOENT ? VN_ENOTFOUND : VN_EIO, "cannot run %s", program);
+		return vn_fail_sys(err, VN_EIO, "cannot run %s", program);
 	}
 	return 0;
 }
@@ -140,7 +159,7 @@ int vn_helper_run(const char *name, const char *verb, const char *input, unsigne
 
 	if (!*name || strlen(name) > 64 || strspn(name, allowed) != strlen(name))
 		return vn_fail(err, VN_EUSAGE, "\"%.64s\" cannot be the name of a credential helper", name);
-	if (vn_asprintf(&program, err, "docker-credential-%s", name) < 0)
+	if (find_program(name, &program, err) < 0)
 		return -err->code;
 	int n = start(&c, program, verb, err);
 	bool running = n == 0;
