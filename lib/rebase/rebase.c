@@ -341,12 +341,26 @@ static int put_veneer(struct vn_sink *sink, struct vn_veneer_blob *blob, uint64_
 	return sink->ops->put_blob(sink, &blob->desc, &body, err);
 }
 
+static int announce(const struct vn_document *doc, struct vn_sink *sink, struct vn_err *err)
+{
+	struct vn_manifest manifest = { 0 };
+	struct vn_config config = { 0 };
+	int rc = vn_manifest_parse(doc->manifest.data, doc->manifest.len, &manifest, err);
+	if (rc == 0)
+		rc = vn_config_parse(doc->config.data, doc->config.len, &config, err);
+	if (rc == 0)
+		rc = vn_sink_expect(sink, &manifest, &config, err);
+	vn_manifest_release(&manifest);
+	vn_config_release(&config);
+	return rc;
+}
+
 static int write_one(const struct vn_rebase_input *in, struct vn_rebase *r, struct vn_rebase_one *o, struct vn_sink *sink,
 		     struct vn_err *err)
 {
 	char name[512];
 	uint64_t moved;
-	int rc = 0;
+	int rc = announce(&o->doc, sink, err);
 	for (size_t i = 0; rc == 0 && i < o->base.layers; i++) {
 		if (o->old_image.layers[i].foreign)
 			continue;
@@ -429,7 +443,9 @@ static int check_tag(const struct vn_rebase_input *in, struct vn_rebase *r, stru
 		return 0;
 	if (rc < 0)
 		return rc;
-	r->result.up_to_date = vn_digest_equal(&now.digest, &r->root.digest);
+	/* an engine names images by their configuration */
+	bool by_config = vn_mediatype(now.media_type)->kind == VN_KIND_CONFIG;
+	r->result.up_to_date = vn_digest_equal(&now.digest, by_config ? &r->list[0].doc.config_desc.digest : &r->root.digest);
 	if (r->result.up_to_date || in->options->move_tag)
 		return 0;
 	vn_fail(err, VN_EREFUSED, "%s already names %s; not moved", sink->ref.text, now.digest.text);

@@ -1,6 +1,7 @@
 /* index.json of an OCI layout (image-spec image-layout.md): which entry a reference means, and changing one entry. */
 #ifndef VN_STORE_LAYOUT_H
 #define VN_STORE_LAYOUT_H
+#include "image/source.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
 
@@ -27,4 +28,6 @@ int vn_layout_entry(const struct vn_buf *index, const char *tag, const char *pla
  * what containerd and podman name the image by. */
 int vn_layout_with_entry(const struct vn_buf *index, const char *place, const struct vn_desc *desc, const char *tag,
 			 const char *full_name, struct vn_buf *ret, struct vn_err *err);
+/* A source over the blobs of a layout folder alone, whatever its index.json says or will say: manifests by digest only. */
+int vn_layout_blobs_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret, struct vn_err *err);
 #endif

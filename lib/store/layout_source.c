@@ -85,6 +85,8 @@ static int layout_manifest(struct vn_source *s, const struct vn_desc *child, str
 {
 	struct layout_source *l = (struct layout_source *)s;
 	struct vn_digest digest;
+	if (!child && !l->self && vn_digest_none(&l->root.digest))
+		return vn_fail(err, VN_ENOTFOUND, "%s is not written yet", s->ref.text);
 	if (child || !l->self)
 		return read_manifest(l, child ? child : &l->root, ret_bytes, ret_desc, err);
 	int rc = vn_digest_of(vn_buf_text(&l->index), l->index.len, &digest, err);
@@ -201,6 +203,15 @@ static int open_source(const struct vn_ref *ref, const struct vn_events *events,
 	}
 	*ret = &l->s;
 	return 0;
+}
+
+int vn_layout_blobs_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret, struct vn_err *err)
+{
+	struct layout_source *l = NULL;
+	int rc = new_source(ref, events, &l, err);
+	if (rc == 0)
+		*ret = &l->s;
+	return rc;
 }
 
 int vn_layout_source_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret, struct vn_err *err)

@@ -24,7 +24,8 @@ int vn_exit_status(enum vn_code code)
 	}
 }
 
-static void set(struct vn_err *err, enum vn_code code, int sys, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void set(struct vn_err *err, enum vn_code code, int sys, const char *fmt,
+						      va_list args)
 {
 	err->code = code;
 	err->sys = sys;

@@ -13,7 +13,8 @@ static void tell(const struct vn_events *events, const struct vn_event *event)
 	pthread_mutex_unlock(&telling);
 }
 
-static void tell_text(const struct vn_events *events, enum vn_event_kind kind, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void tell_text(const struct vn_events *events, enum vn_event_kind kind,
+							    const char *fmt, va_list args)
 {
 	char text[1024];
 	if (vsnprintf(text, sizeof(text), fmt, args) < 0)
