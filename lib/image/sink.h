@@ -26,7 +26,8 @@ struct vn_sink_ops {
 	int (*commit)(struct vn_sink *k, struct vn_err *err);
 	/* Frees the object and everything in it, .ref too; without commit, whatever was begun is undone. */
 	void (*close)(struct vn_sink *k);
-	/* A second source over the same place, to read back what was written. */
+	/* A second source over the same place, to read back what was written; a registry and a layout give what was put by its
+	 * digest before commit, too. An engine gives images under manifests of its own. */
 	int (*reopen)(struct vn_sink *k, struct vn_source **ret, struct vn_err *err);
 	enum vn_family only;                 /* VN_FAMILY_NONE: takes both */
 	/* Told before an image's first blob, so that a place which knows layers by diff_id (an engine) can say in has_blob that

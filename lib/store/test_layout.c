@@ -82,6 +82,31 @@ static void test_roundtrip(void)
 	fixture_end();
 }
 
+static void test_read_before_commit(void)
+{
+	struct vn_err err = { 0 };
+	char manifest[2048];
+	VN_AUTO(vn_desc) desc = { 0 };
+	VN_AUTO(vn_ref) ref = { 0 };
+	VN_AUTO_SINK *k = NULL;
+	VN_AUTO_SOURCE *early = NULL, *late = NULL;
+	VN_AUTO(vn_image) image = { 0 };
+	VN_AUTO(vn_buf) bytes = VN_BUF(4096);
+	VN_AUTO(vn_desc) none = { 0 };
+	fixture_begin();
+	ref = ref_of("oci", "img:v1");
+	CHECK_OK(vn_layout_sink_open(&ref, NULL, &k, &err), &err);
+	CHECK_OK(put_image(k, "one", true, manifest, &desc, &err), &err);
+	CHECK_OK(k->ops->reopen(k, &early, &err), &err);
+	CHECK_EQ(vn_source_manifest(early, NULL, &bytes, &none, &err), -VN_ENOTFOUND);
+	CHECK_OK(vn_image_open_child(early, &desc, NULL, &image, &err), &err);
+	CHECK(!vn_fs_exists(below("img/index.json")));
+	CHECK_OK(k->ops->commit(k, &err), &err);
+	CHECK_OK(k->ops->reopen(k, &late, &err), &err);
+	check_image(late, "one");
+	fixture_end();
+}
+
 static void test_undo(void)
 {
 	struct vn_err err = { 0 };
@@ -238,6 +263,7 @@ static void test_untagged_index(void)
 int main(void)
 {
 	RUN(test_roundtrip);
+	RUN(test_read_before_commit);
 	RUN(test_undo);
 	RUN(test_leftovers);
 	RUN(test_kept_members);
