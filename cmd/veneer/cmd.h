@@ -56,6 +56,8 @@ void cmd_close(struct vn **vn);
 #define CMD_AUTO_VN OUT_CLEANUP(cmd_close) struct vn *
 void cmd_free(void *pointer);
 #define CMD_AUTO_FREE OUT_CLEANUP(cmd_free)
+/* Escaped, and a line break. */
+void cmd_put_line(struct out *out, const char *text);
 /* A JSON text and a line break. */
 int cmd_put_json(struct out *out, const char *json);
 

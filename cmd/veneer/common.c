@@ -14,7 +14,7 @@ const char *const cmd_class_names[] = {
 #define AT(field) offsetof(struct cmd_common, field)
 const struct opt cmd_general_options[] = {
 	{ "format", 0, OPT_CHOICE, AT(format), "FORMAT", "what stdout gets", formats },
-	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "no progress and no warnings; errors are still told", NULL },
+	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "errors only, and of the result no more than a name", NULL },
 	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "tell requests, retries and cache hits on stderr", NULL },
 	{ "help", 'h', OPT_FLAG, AT(help), NULL, "show this text", NULL },
 	{ 0 },
@@ -64,6 +64,12 @@ void cmd_close(struct vn **vn)
 void cmd_free(void *pointer)
 {
 	free(*(void **)pointer);
+}
+
+void cmd_put_line(struct out *out, const char *text)
+{
+	out_escaped(out, text);
+	out_put(out, "\n");
 }
 
 int cmd_put_json(struct out *out, const char *json)

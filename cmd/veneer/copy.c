@@ -35,8 +35,9 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 	meter_clear(call->meter);
 	if (call->json)
 		return show_json(call->out, &report);
-	out_escaped(call->out, report.reference);
-	out_put(call->out, "\n");
+	cmd_put_line(call->out, report.reference);
+	if (call->common->quiet)
+		return 0;
 	show_count(&line, report.images, "image");
 	text_add(&line, ", ");
 	show_count(&line, report.blobs, "blob");

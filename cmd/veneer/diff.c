@@ -425,7 +425,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 		return -(int)err->code;
 	if (call->json)
 		cmd_put_json(call->out, json);
-	else
+	else if (!call->common->quiet)
 		show_text(call->out, call, diff);
 	summary = vn_diff_get_summary(diff);
 	return !summary->same && !summary->identical;

@@ -140,7 +140,10 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 	meter_clear(call->meter);
 	if (call->json)
 		return vn_inspect_json(inspect, &json, err) < 0 ? -(int)err->code : cmd_put_json(call->out, json);
-	show_text(call->out, vn_inspect_get(inspect));
+	if (call->common->quiet)
+		cmd_put_line(call->out, vn_inspect_get(inspect)->digest);
+	else
+		show_text(call->out, vn_inspect_get(inspect));
 	return 0;
 }
 

@@ -141,6 +141,8 @@ static int show(const struct cmd_call *call, const char *where)
 {
 	OUT_CLEANUP(text_release) struct text json = { 0 };
 
+	if (call->common->quiet && !call->json)
+		return 0;
 	if (!call->json) {
 		out_put(call->out, "Logged in to ");
 		out_escaped(call->out, call->args[0]);

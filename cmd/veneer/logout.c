@@ -12,6 +12,8 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 
 	if (cmd_open(call, NULL, NULL, &vn, err) < 0 || vn_logout(vn, call->args[0], &where, err) < 0)
 		return -(int)err->code;
+	if (call->common->quiet && !call->json)
+		return 0;
 	if (!call->json) {
 		out_put(call->out, "Logged out of ");
 		out_escaped(call->out, call->args[0]);

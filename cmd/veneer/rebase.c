@@ -182,6 +182,11 @@ static int show(const struct cmd_call *call, const struct vn_rebase *rebase, str
 	CMD_AUTO_FREE char *json = NULL;
 
 	meter_clear(call->meter);
+	if (!call->json && call->common->quiet) {
+		if (vn_rebase_get(rebase)->written || vn_rebase_get(rebase)->up_to_date)
+			cmd_put_line(call->out, vn_rebase_get(rebase)->reference);
+		return 0;
+	}
 	if (!call->json) {
 		show_text(call->out, vn_rebase_get(rebase), options->dry_run);
 		return 0;
@@ -226,7 +231,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 		return -(int)err->code;
 	rc = vn_rebase_run(vn, call->args[0], call->args[1], call->args[2], &how, &rebase, err);
 	if (rc < 0) {
-		if (rebase && show(call, rebase, &broken) < 0)
+		if (rebase && err->code == VN_EREFUSED && show(call, rebase, &broken) < 0)
 			*err = broken;
 		return -(int)err->code;
 	}
