@@ -21,6 +21,31 @@ static void pair_facts(struct out_table *facts, const char *label, const struct 
 		show_fact(facts, i ? "" : label, OUT_PLAIN, "%s=%s", pairs[i].key, pairs[i].value);
 }
 
+static bool is_label(const struct vn_inspect_image *image, const struct vn_inspect_pair *pair)
+{
+	for (size_t i = 0; i < image->nlabels; i++)
+		if (!strcmp(image->labels[i].key, pair->key) && !strcmp(image->labels[i].value, pair->value))
+			return true;
+	return false;
+}
+
+/* An annotation that repeats a label is not shown again. */
+static void annotation_facts(struct out_table *facts, const struct vn_inspect_image *image)
+{
+	size_t shown = 0, repeated = 0;
+
+	for (size_t i = 0; i < image->nannotations; i++) {
+		const struct vn_inspect_pair *pair = &image->annotations[i];
+
+		if (is_label(image, pair))
+			repeated++;
+		else
+			show_fact(facts, shown++ ? "" : "annotations", OUT_PLAIN, "%s=%s", pair->key, pair->value);
+	}
+	if (repeated)
+		show_fact(facts, shown ? "" : "annotations", OUT_DIM, "%zu equal to labels", repeated);
+}
+
 static void show_layers(struct out *out, const struct vn_inspect_layer *layers, size_t n)
 {
 	static const struct out_column columns[] = {
@@ -53,11 +78,11 @@ static void show_image(struct out *out, const struct vn_inspect_image *image, bo
 		out_put(out, "\n");
 		out_styled(out, OUT_BOLD, image->platform);
 		out_put(out, "\n");
-		fact_if(&facts, "digest", image->digest);
-		fact_if(&facts, "type", image->media_type);
-	} else {
-		fact_if(&facts, "platform", image->platform);
 	}
+	fact_if(&facts, "digest", image->digest);
+	fact_if(&facts, "type", image->media_type);
+	if (!index)
+		fact_if(&facts, "platform", image->platform);
 	fact_if(&facts, "created", image->created);
 	show_fact(&facts, "size", OUT_PLAIN, "%s in %zu layer%s", vn_size_text(image->size, size), image->nlayers,
 		  image->nlayers == 1 ? "" : "s");
@@ -68,7 +93,7 @@ static void show_image(struct out *out, const struct vn_inspect_image *image, bo
 	fact_if(&facts, "user", image->user);
 	fact_if(&facts, "workdir", image->workdir);
 	pair_facts(&facts, "labels", image->labels, image->nlabels);
-	pair_facts(&facts, "annotations", image->annotations, image->nannotations);
+	annotation_facts(&facts, image);
 	out_table_print(&facts, out);
 	show_layers(out, image->layers, image->nlayers);
 }
@@ -79,11 +104,12 @@ static void show_text(struct out *out, const struct vn_inspect_result *result)
 
 	out_styled(out, OUT_BOLD, result->reference);
 	out_put(out, "\n");
-	fact_if(&facts, "digest", result->digest);
-	fact_if(&facts, "type", result->media_type);
-	if (result->index)
+	if (result->index) {
+		fact_if(&facts, "digest", result->digest);
+		fact_if(&facts, "type", result->media_type);
 		show_fact(&facts, "index", OUT_PLAIN, "%zu image%s", result->nimages, result->nimages == 1 ? "" : "s");
-	out_table_print(&facts, out);
+		out_table_print(&facts, out);
+	}
 	for (size_t i = 0; i < result->nimages; i++)
 		show_image(out, &result->images[i], result->index);
 	if (result->ntags)

@@ -115,13 +115,15 @@ static void show_blockers(struct out *out, const struct vn_rebase_image *image)
 
 static void outcome_facts(struct out_table *facts, const struct vn_rebase_result *result, bool dry_run)
 {
+	const char *digest = result->digest && !strchr(result->reference, '@') ? result->digest : "";
 	char size[VN_SIZE_TEXT];
 
 	show_source(facts, result->source, result->nsource);
 	if (result->up_to_date)
-		show_fact(facts, "push", OUT_DIM, "nothing: %s is there already", result->reference);
+		show_fact(facts, "push", OUT_DIM, "nothing: %s is there already%s%s", result->reference, *digest ? "  " : "", digest);
 	else if (result->written)
-		show_fact(facts, "push", OUT_GOOD, "%s to %s", vn_size_text(result->uploaded_bytes, size), result->reference);
+		show_fact(facts, "push", OUT_GOOD, "%s to %s%s%s", vn_size_text(result->uploaded_bytes, size), result->reference,
+			  *digest ? "  " : "", digest);
 	else if (dry_run)
 		show_fact(facts, "push", OUT_NOTE, "nothing, a dry run: it would go to %s", result->reference);
 }

@@ -3,6 +3,7 @@
 
 #define MOST_PACKAGES 6    /* named in one line */
 #define MOST_CONFIG 8
+#define MOST_IGNORED 4
 #define MOST_SOURCE 8
 #define MOST_VALUE 48      /* columns of a configuration value */
 
@@ -121,7 +122,7 @@ static void add_value(struct text *text, const char *value)
 size_t show_config(struct out_table *facts, const char *label, const struct vn_config_change *config, size_t n,
 		   struct text *ret_ignored)
 {
-	size_t shown = 0;
+	size_t shown = 0, ignored = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct vn_config_change *change = &config[i];
@@ -129,7 +130,8 @@ size_t show_config(struct out_table *facts, const char *label, const struct vn_c
 
 		text_addf(&text, "%s%s%s", change->field, change->key ? " " : "", change->key ? change->key : "");
 		if (!change->matters) {
-			text_addf(ret_ignored, "%s%s", ret_ignored->len ? ", " : "", text_get(&text));
+			if (ignored++ < MOST_IGNORED)
+				text_addf(ret_ignored, "%s%s", ret_ignored->len ? ", " : "", text_get(&text));
 			continue;
 		}
 		if (shown++ >= MOST_CONFIG)
@@ -141,6 +143,8 @@ size_t show_config(struct out_table *facts, const char *label, const struct vn_c
 		facts->failed |= text.failed;
 		show_fact(facts, shown > 1 ? "" : label, OUT_NOTE, "%s", text_get(&text));
 	}
+	if (ignored > MOST_IGNORED)
+		text_addf(ret_ignored, " and %zu more", ignored - MOST_IGNORED);
 	if (shown > MOST_CONFIG)
 		show_fact(facts, "", OUT_NOTE, "and %zu more: --format json has them all", shown - MOST_CONFIG);
 	return shown;
