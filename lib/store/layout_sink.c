@@ -71,7 +71,7 @@ static int check_place(const char *dir, bool *ret_layout, struct vn_err *err)
 	if (stat(dir, &st) < 0)
 		return errno == ENOENT ? 0 : vn_fail_sys(err, VN_EIO, "cannot look at %s", dir);
 	if (!S_ISDIR(st.st_mode))
-		return vn_fail(err, VN_EREFUSED, "%s is in the way: no folder", dir);
+		return vn_fail(err, VN_EIO, "%s is in the way: no folder", dir);
 	int rc = vn_asprintf(&file, err, "%s/%s", dir, VN_LAYOUT_FILE);
 	if (rc == 0)
 		rc = vn_fs_read(file, &version, err);
