@@ -183,8 +183,8 @@ uint64_t vn_diff_class_share(const struct vn_diff *diff, enum vn_class c)
 			continue;
 		const struct vn_layer_index *x = &diff->trees.new_.layers[f->layer - 1];
 		double size = (double)diff->trees.new_.image->layers[f->layer - 1].desc.size;
-		double ratio = x->fd >= 0 && x->plain_size ? size / (double)x->plain_size : 1;
-		total += (double)f->new_.size * (ratio < 1 ? ratio : 1);
+		double weight = (double)vn_entry_weight(f->new_.size);
+		total += x->fd >= 0 && x->weight ? size * weight / (double)x->weight : weight;
 	}
 	return (uint64_t)(total + 0.5);
 }

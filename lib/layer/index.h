@@ -3,7 +3,7 @@
  * inflate. Trees are merged and compared by walking such indexes side by side (merge.h): memory does not grow with them.
  *
  * File, all integers LEB128 varints unless said otherwise:
- *   "VNIX" u32le(version) u64le(records) u64le(plain bytes) u64le(offset of the facts)
+ *   "VNIX" u32le(version) u64le(records) u64le(plain bytes) u64le(offset of the facts) u64le(weight)
  *   record*   sorted by vn_path_cmp, one for each path:
  *     len path NUL kind:u8 flags:u8
  *     mode uid gid size zigzag(mtime) nsec major minor group
@@ -47,8 +47,14 @@ struct vn_layer_index {
 	int fd;                      /* -1 = none */
 	char *name;                  /* of the layer, for messages */
 	uint64_t records, plain_size, facts_at;
+	uint64_t weight;             /* of all records, by vn_entry_weight */
 };
-#define VN_LAYER_INDEX { -1, NULL, 0, 0, 0 }
+#define VN_LAYER_INDEX { -1, NULL, 0, 0, 0, 0 }
+/* How much of its layer's compressed size an entry is held for: its bytes, and about what a header comes to. */
+static inline uint64_t vn_entry_weight(uint64_t size)
+{
+	return size + 100;
+}
 
 struct vn_index_options {
 	struct vn_cache *cache;      /* may be NULL: the index lives in an unlinked file */

@@ -19,7 +19,7 @@ struct builder {
 	uint64_t *at;
 	size_t n, at_cap;
 	struct vn_buf facts, scratch, path;
-	uint64_t plain_size;
+	uint64_t plain_size, weight;
 	bool links;                  /* some record is a hard link yet to be resolved */
 };
 
@@ -59,6 +59,7 @@ static int add_record(struct builder *b, const struct vn_entry *e, struct vn_err
 		return r;
 	memcpy(b->arena + b->arena_len, b->scratch.data, b->scratch.len);
 	b->at[b->n++] = b->arena_len;
+	b->weight += vn_entry_weight(e->size);
 	b->arena_len += b->scratch.len;
 	return 0;
 }
@@ -402,7 +403,7 @@ static int write_index(struct builder *b, int fd, struct vn_err *err)
 		r = vn_out_finish(file, err);
 	if (r < 0)
 		return r;
-	vn_index_head(head, b->n, b->plain_size, at);
+	vn_index_head(head, b->n, b->plain_size, at, b->weight);
 	if (pwrite(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
 		return vn_fail_sys(err, VN_EIO, "cannot write the index of a layer");
 	return 0;

@@ -2,13 +2,14 @@
 #include "util/limits.h"
 #include <string.h>
 
-void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at)
+void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at, uint64_t weight)
 {
 	memcpy(head, "VNIX", 4);
 	vn_put_u32(head + 4, VN_INDEX_VERSION);
 	vn_put_u64(head + 8, records);
 	vn_put_u64(head + 16, plain_size);
 	vn_put_u64(head + 24, facts_at);
+	vn_put_u64(head + 32, weight);
 }
 
 static int put(struct vn_buf *out, uint64_t v, struct vn_err *err)

@@ -6,8 +6,8 @@
 
 /* Counts up whenever the format, or what is gathered as facts, changes: older files are then made again. */
 #define VN_INDEX_VERSION 1
-#define VN_INDEX_HEAD 32
-void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at);
+#define VN_INDEX_HEAD 40
+void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at, uint64_t weight);
 
 int vn_record_encode(const struct vn_entry *e, struct vn_buf *out, struct vn_err *err);
 /* Decode one record from `len` bytes: texts point into them. *ret_used may be NULL. VN_EFORMAT when it is malformed or ends early. */

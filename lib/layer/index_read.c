@@ -47,6 +47,7 @@ int vn_layer_index_adopt(int fd, const char *name, struct vn_layer_index *ret, s
 	ret->records = vn_get_u64(head + 8);
 	ret->plain_size = vn_get_u64(head + 16);
 	ret->facts_at = vn_get_u64(head + 24);
+	ret->weight = vn_get_u64(head + 32);
 	return 0;
 }
 

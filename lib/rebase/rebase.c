@@ -414,7 +414,9 @@ static int prove_one(const struct vn_rebase_input *in, struct vn_source *dest, s
 	struct vn_image result;
 	struct vn_diff_images_options diff_options = { .policy = in->policy, .index = in->index, .whole = true };
 	memset(&result, 0, sizeof(result));
-	int rc = vn_image_open_child(dest, &o->doc.desc, in->cache, &result, err);
+	/* an engine gives an image back under a manifest of its own; its sink has compared configuration and layers */
+	int rc = dest->ref.transport == VN_REF_DOCKER_DAEMON ? vn_image_open(dest, NULL, in->cache, &result, err) :
+							       vn_image_open_child(dest, &o->doc.desc, in->cache, &result, err);
 	if (rc == 0)
 		rc = vn_diff_images(&result, &o->new_image, &diff_options, &o->proof, err);
 	if (rc == 0)
@@ -523,6 +525,14 @@ static int run(const struct vn_rebase_input *in, struct vn_rebase *r, struct vn_
 	return r->result.up_to_date ? prove(in, r, sink, err) : write_and_prove(in, r, sink, err);
 }
 
+static bool has_blockers(const struct vn_rebase *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].nblockers || (r->list[i].diff && r->list[i].diff->nconfig))
+			return true;
+	return false;
+}
+
 int vn_rebase_images(const struct vn_rebase_input *in, struct vn_rebase **ret, struct vn_err *err)
 {
 	struct vn_rebase *r = calloc(1, sizeof(*r));
@@ -535,7 +545,8 @@ int vn_rebase_images(const struct vn_rebase_input *in, struct vn_rebase **ret, s
 		return rc;
 	}
 	struct vn_err why = *err;
-	bool show = r->n && r->list[r->n - 1].new_image.nlayers && r->list[0].diff;
+	/* a refusal shows its blockers, or a plan that is complete */
+	bool show = r->n && r->list[r->n - 1].diff && (r->root.media_type || has_blockers(r));
 	int filled = show ? vn_rebase_fill(r, in, err) : 0;
 	if (filled < 0 || !show) {
 		vn_rebase_free(r);
