@@ -97,7 +97,7 @@ const char *vn_config_step(const struct vn_config *c, size_t layer)
 		return "";
 	for (size_t i = 0; i < c->nhistory; i++)
 		if (!c->history[i].empty_layer && layer-- == 0)
-			return c->history[i].created_by;
+			return c->history[i].created_by[0] || !c->history[i].comment ? c->history[i].created_by : c->history[i].comment;
 	return "";
 }
 

@@ -24,6 +24,14 @@ int vn_exit_status(enum vn_code code)
 	}
 }
 
+/* Texts from outside stand in messages: none of them may speak to a terminal. */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 __attribute__((format(printf, 4, 0))) static void set(struct vn_err *err, enum vn_code code, int sys, const char *fmt,
 						      va_list args)
 {
@@ -32,6 +40,7 @@ __attribute__((format(printf, 4, 0))) static void set(struct vn_err *err, enum v
 	err->hint[0] = 0;
 	if (vsnprintf(err->text, sizeof(err->text), fmt, args) < 0)
 		err->text[0] = 0;
+	make_plain(err->text);
 }
 
 int vn_fail(struct vn_err *err, enum vn_code code, const char *fmt, ...)
@@ -69,6 +78,7 @@ int vn_wrap(struct vn_err *err, const char *fmt, ...)
 		memmove(err->text + n + 2, err->text, cause + 1);
 		memcpy(err->text, outer, (size_t)n);
 		memcpy(err->text + n, ": ", 2);
+		make_plain(err->text);
 	}
 	return -(int)err->code;
 }
@@ -80,6 +90,7 @@ int vn_hint(struct vn_err *err, const char *fmt, ...)
 		va_start(args, fmt);
 		if (vsnprintf(err->hint, sizeof(err->hint), fmt, args) < 0)
 			err->hint[0] = 0;
+		make_plain(err->hint);
 		va_end(args);
 	}
 	return -(int)err->code;

@@ -95,8 +95,9 @@ static const char *step(const char *p, char c)
 	}
 }
 
-/* Two backtracking points, one for the last '*' and one for the last "**": no recursion, at most quadratic in each. */
-static bool glob(const char *p, const char *t)
+/* Two backtracking points, one for the last '*' and one for the last "**": no recursion, at most quadratic in each. `below`: the
+ * pattern ends in '/', and whatever follows it matches. */
+static bool glob(const char *p, const char *t, bool below)
 {
 	const char *star_p = NULL, *star_t = NULL, *deep_p = NULL, *deep_t = NULL;
 	for (;;) {
@@ -112,8 +113,8 @@ static bool glob(const char *p, const char *t)
 			star_p = ++p, star_t = t;
 			continue;
 		}
-		if (!*p && !*t)
-			return true;
+		if (!*p && (!*t || below))
+			return !below || *t;
 		const char *next = *p ? step(p, *t) : NULL;
 		if (next) {
 			p = next, t++;
@@ -134,17 +135,13 @@ static bool glob(const char *p, const char *t)
 
 bool vn_path_match(const char *pattern, const char *path)
 {
-	char below[512];
 	size_t n = strlen(pattern);
 	bool anchored = strchr(pattern, '/') != NULL;
 	if (*pattern == '/')
 		pattern++, n--;
 	if (*path == '/')
 		path++;
-	if (n && pattern[n - 1] == '/' && n + 3 < sizeof(below)) {
-		memcpy(below, pattern, n);
-		memcpy(below + n, "**", 3);
-		return glob(below, path);
-	}
-	return glob(pattern, anchored ? path : vn_path_base(path));
+	if (n && pattern[n - 1] == '/')
+		return glob(pattern, path, true);
+	return glob(pattern, anchored ? path : vn_path_base(path), false);
 }
