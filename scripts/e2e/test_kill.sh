@@ -39,7 +39,7 @@ for i in 1 2 3 4 5 6; do
     esac
 done
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    kill_at $((RANDOM % (warm + 1))) "$repo:warm-$i"
+    kill_at $((warm / 2 + RANDOM % warm)) "$repo:warm-$i"
     digest=$(manifest_digest reg tempanomaly "warm-$i")
     case $digest in
     '') ;;
