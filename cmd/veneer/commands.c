@@ -4,7 +4,8 @@
 #include <string.h>
 
 const struct vn_cmd *const cmd_all[] = {
-	&cmd_diff, &cmd_rebase, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion, &cmd_help, NULL,
+	&cmd_diff, &cmd_rebase, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion, &cmd_help,
+	NULL,
 };
 
 const struct vn_cmd *cmd_find(const char *name, struct vn_err *err)

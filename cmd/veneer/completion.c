@@ -45,6 +45,8 @@ static void put_quoted(struct out *out, const char *text, const char *special, c
 
 static void bash_value(struct out *out, const struct opt *opt)
 {
+	bool offers = opt->values || opt->kind == OPT_NOT || opt->kind == OPT_FILE || opt->kind == OPT_DIR;
+
 	if (!opt->arg)
 		return;
 	out_printf(out, "            --%s", opt->name);
@@ -62,7 +64,7 @@ static void bash_value(struct out *out, const struct opt *opt)
 	} else if (opt->kind == OPT_DIR) {
 		out_put(out, "_veneer_files -d");
 	}
-	out_printf(out, "%sreturn ;;\n", opt->values || opt->kind == OPT_NOT || opt->kind == OPT_FILE || opt->kind == OPT_DIR ? "; " : "");
+	out_printf(out, "%sreturn ;;\n", offers ? "; " : "");
 }
 
 static void bash_command(struct out *out, const struct vn_cmd *cmd)
@@ -142,8 +144,8 @@ static void zsh_option(struct out *out, const struct opt *opt)
 
 	out_put(out, " \\\n            ");
 	if (opt->letter)
-		out_printf(out, "'(-%c --%s)'{-%c%s,--%s%s}'", opt->letter, opt->name, opt->letter, opt->arg ? "+" : "", opt->name,
-			   opt->arg ? "=" : "");
+		out_printf(out, "'(-%c --%s)'{-%c%s,--%s%s}'", opt->letter, opt->name, opt->letter, opt->arg ? "+" : "",
+			   opt->name, opt->arg ? "=" : "");
 	else
 		out_printf(out, "'%s--%s%s", again ? "*" : "", opt->name, opt->kind == OPT_NOT ? "=-" : opt->arg ? "=" : "");
 	out_put(out, "[");

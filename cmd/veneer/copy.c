@@ -67,8 +67,8 @@ static const struct cmd_example examples[] = {
 const struct vn_cmd cmd_copy = {
 	.name = "copy",
 	.summary = "copy an image between registries, layouts, archives and engines",
-	.about = "Copy an image, or an index with all its images, byte for byte, so that digests stay. What DEST holds already is "
-		 "not sent again.",
+	.about = "Copy an image, or an index with all its images, byte for byte, so that digests stay. What DEST holds already "
+		 "is not sent again.",
 	.args = args,
 	.groups = groups,
 	.size = sizeof(struct options),

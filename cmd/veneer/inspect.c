@@ -156,7 +156,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 	CMD_AUTO_FREE char *json = NULL;
 
 	if (options->raw && options->config)
-		return opt_fail(err, VN_EUSAGE, NULL, "--raw shows the manifest and --config the configuration: give one of them");
+		return opt_fail(err, VN_EUSAGE, NULL, "--raw shows the manifest, --config the configuration: give one of them");
 	if (cmd_open(call, NULL, NULL, &vn, err) < 0)
 		return -(int)err->code;
 	if (options->raw || options->config)
@@ -195,8 +195,8 @@ static const struct cmd_example examples[] = {
 const struct vn_cmd cmd_inspect = {
 	.name = "inspect",
 	.summary = "show an image: layers, configuration, labels, tags",
-	.about = "Show what a reference names: digests, platform, layers with the steps that made them, configuration, labels and "
-		 "annotations. No layer is downloaded.",
+	.about = "Show what a reference names: digests, platform, layers with the steps that made them, configuration, labels "
+		 "and annotations. No layer is downloaded.",
 	.args = args,
 	.groups = groups,
 	.size = sizeof(struct options),

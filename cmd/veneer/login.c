@@ -47,7 +47,8 @@ static int read_stdin(struct secret *secret, struct vn_err *err)
 		len += (size_t)n;
 	}
 	if (len == sizeof(secret->password))
-		return opt_fail(err, VN_EUSAGE, NULL, "the password on standard input is longer than %d bytes", MOST_SECRET - 1);
+		return opt_fail(err, VN_EUSAGE, NULL, "the password on standard input is longer than %d bytes",
+				MOST_SECRET - 1);
 	if (len && secret->password[len - 1] == '\n')
 		len--;
 	if (len && secret->password[len - 1] == '\r')

@@ -52,7 +52,8 @@ static void add_numbers(const struct meter *meter, uint64_t done, uint64_t total
 
 	text_addf(line, "  %s", vn_size_text(done, a));
 	if (total)
-		text_addf(line, " of %s  %u %%", vn_size_text(total, b), done >= total ? 100u : (unsigned)((double)done * 100 / (double)total));
+		text_addf(line, " of %s  %u %%", vn_size_text(total, b),
+			  done >= total ? 100u : (unsigned)((double)done * 100 / (double)total));
 	if (meter->rate >= 1)
 		text_addf(line, "  %s/s", vn_size_text((uint64_t)meter->rate, a));
 	if (meter->rate >= 1 && total > done && (double)(total - done) / meter->rate < 360000) {

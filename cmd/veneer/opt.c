@@ -89,7 +89,8 @@ static int bad_value(struct parse *parse, const struct opt *opt, const char *val
 	char name[MOST_WORD + 8];
 
 	text_escape(&safe, value);
-	return opt_fail(parse->err, VN_EUSAGE, NULL, "%s takes %s, not \"%s\"", how_typed(opt, name), expected, text_get(&safe));
+	return opt_fail(parse->err, VN_EUSAGE, NULL, "%s takes %s, not \"%s\"", how_typed(opt, name), expected,
+			text_get(&safe));
 }
 
 static int find_value(struct parse *parse, const struct opt *opt, const char *value, size_t len, unsigned *ret_place)
@@ -227,8 +228,8 @@ static int unknown(struct parse *parse, const char *dashes, const char *typed, s
 	nearest = opt_nearest(text_get(&name), names, n);
 	opt_fail(parse->err, VN_EUSAGE, NULL, "%s has no option %s%s", parse->command, dashes, text_get(&safe));
 	if (nearest)
-		snprintf(parse->err->hint, sizeof(parse->err->hint), "Did you mean --%s?  `veneer %s --help` lists the options.",
-			 nearest, parse->command);
+		snprintf(parse->err->hint, sizeof(parse->err->hint),
+			 "Did you mean --%s?  `veneer %s --help` lists the options.", nearest, parse->command);
 	return -VN_EUSAGE;
 }
 
@@ -289,8 +290,8 @@ static int parse_letters(struct parse *parse, int argc, char *const *argv, int *
 static void list_names(const struct opt_positional *positional, struct text *names)
 {
 	for (size_t i = 0; positional[i].name; i++)
-		text_addf(names, "%s%s%s%s", !i ? "" : positional[i + 1].name ? ", " : " and ", positional[i].optional ? "[" : "",
-			  positional[i].name, positional[i].optional ? "]" : "");
+		text_addf(names, "%s%s%s%s", !i ? "" : positional[i + 1].name ? ", " : " and ",
+			  positional[i].optional ? "[" : "", positional[i].name, positional[i].optional ? "]" : "");
 	if (!names->len)
 		text_add(names, "no argument");
 }

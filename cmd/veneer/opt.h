@@ -50,5 +50,6 @@ int opt_parse(const char *command, const struct opt *const *groups, const struct
 const char *opt_nearest(const char *typed, const char *const *words, size_t n);
 
 /* Sets the error; returns -code. `hint` may be NULL. */
-int opt_fail(struct vn_err *err, enum vn_code code, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int opt_fail(struct vn_err *err, enum vn_code code, const char *hint, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 #endif

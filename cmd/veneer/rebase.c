@@ -52,7 +52,8 @@ static void proof_fact(struct out_table *facts, const struct vn_rebase_image *im
 
 	if (!image->proved)
 		return;
-	text_addf(&text, "%s %s equal", vn_count_text(image->proof_equal, count), image->proof_equal == 1 ? "entry" : "entries");
+	text_addf(&text, "%s %s equal", vn_count_text(image->proof_equal, count),
+		  image->proof_equal == 1 ? "entry" : "entries");
 	for (size_t i = 0; i < image->nproof_rules; i++)
 		by_rule += image->proof_rules[i].files;
 	if (by_rule)
@@ -120,10 +121,11 @@ static void outcome_facts(struct out_table *facts, const struct vn_rebase_result
 
 	show_source(facts, result->source, result->nsource);
 	if (result->up_to_date)
-		show_fact(facts, "push", OUT_DIM, "nothing: %s is there already%s%s", result->reference, *digest ? "  " : "", digest);
-	else if (result->written)
-		show_fact(facts, "push", OUT_GOOD, "%s to %s%s%s", vn_size_text(result->uploaded_bytes, size), result->reference,
+		show_fact(facts, "push", OUT_DIM, "nothing: %s is there already%s%s", result->reference,
 			  *digest ? "  " : "", digest);
+	else if (result->written)
+		show_fact(facts, "push", OUT_GOOD, "%s to %s%s%s", vn_size_text(result->uploaded_bytes, size),
+			  result->reference, *digest ? "  " : "", digest);
 	else if (dry_run)
 		show_fact(facts, "push", OUT_NOTE, "nothing, a dry run: it would go to %s", result->reference);
 }
@@ -248,8 +250,10 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 #define AT(field) offsetof(struct options, field)
 static const struct opt own[] = {
 	{ "mode", 0, OPT_CHOICE, AT(mode), "MODE",
-	  "content: carry whatever really differs; paths: carry model and score files, refuse when more differs [content]", mode_names },
-	{ "accept", 0, OPT_SET, AT(accept), "CLASS,...", "paths mode: leave differences of these classes as in OLD", accept_names },
+	  "content: carry whatever really differs; paths: carry model and score files, refuse when more differs [content]",
+	  mode_names },
+	{ "accept", 0, OPT_SET, AT(accept), "CLASS,...", "paths mode: leave differences of these classes as in OLD",
+	  accept_names },
 	{ "split", 0, OPT_FLAG, AT(split), NULL, "model and score script in layers of their own", NULL },
 	{ "dry-run", 0, OPT_FLAG, AT(dry_run), NULL, "show the plan and the predicted bytes, write nothing", NULL },
 	{ "move-tag", 0, OPT_FLAG, AT(move_tag), NULL, "DEST's tag may move from another image", NULL },
@@ -279,8 +283,8 @@ static const struct cmd_example examples[] = {
 const struct vn_cmd cmd_rebase = {
 	.name = "rebase",
 	.summary = "make a thin image: OLD's layers and a small one, behaving as NEW",
-	.about = "Write to DEST an image of OLD's layers, byte for byte, and one layer on top that makes the result equal NEW. A "
-		 "device that holds OLD pulls just that layer. The result is read back and compared with NEW before success "
+	.about = "Write to DEST an image of OLD's layers, byte for byte, and one layer on top that makes the result equal "
+		 "NEW. A device that holds OLD pulls just that layer. The result is read back and compared with NEW before success "
 		 "is reported.",
 	.args = args,
 	.groups = groups,

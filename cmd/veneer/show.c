@@ -93,13 +93,13 @@ void show_packages(struct text *text, const struct vn_package_change *packages, 
 {
 	for (size_t i = 0; i < n && i < MOST_PACKAGES; i++) {
 		const struct vn_package_change *package = &packages[i];
+		const char *version = package->new_version ? package->new_version : package->old_version;
 
 		text_addf(text, "%s%s ", i ? ", " : "", package->name);
 		if (package->old_version && package->new_version)
 			text_addf(text, "%s → %s", package->old_version, package->new_version);
 		else
-			text_addf(text, "%s %s", package->new_version ? package->new_version : package->old_version ? package->old_version : "",
-				  package->new_version ? "added" : "removed");
+			text_addf(text, "%s %s", version ? version : "", package->new_version ? "added" : "removed");
 	}
 	if (n > MOST_PACKAGES)
 		text_addf(text, " and %zu more", n - MOST_PACKAGES);
