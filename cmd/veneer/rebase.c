@@ -284,8 +284,8 @@ const struct vn_cmd cmd_rebase = {
 	.name = "rebase",
 	.summary = "make a thin image: OLD's layers and a small one, behaving as NEW",
 	.about = "Write to DEST an image of OLD's layers, byte for byte, and one layer on top that makes the result equal "
-		 "NEW. A device that holds OLD pulls just that layer. The result is read back and compared with NEW before success "
-		 "is reported.",
+		 "NEW. A device that holds OLD pulls just that layer. The result is read back and compared with NEW before "
+		 "success is reported.",
 	.args = args,
 	.groups = groups,
 	.size = sizeof(struct options),
