@@ -16,6 +16,7 @@
 #define VN_MAX_TAR_HEADERS (4u << 20)     /* all headers of one tar entry: long names, pax records, sparse map */
 #define VN_MAX_HOLES (64ull << 30)        /* bytes of holes in all sparse files of one layer: they cost no input */
 #define VN_MAX_BLOB (200ull << 30)        /* one blob; the largest that registries accept */
+#define VN_DIFF_ID_CHECKED (16ll << 20)   /* compressed layers up to this size are checked against their diff_id as well */
 #define VN_MAX_RATIO 200                  /* plain : compressed of a layer beyond VN_RATIO_FROM; gzip's own limit is 1,032 */
 #define VN_RATIO_FROM (1ull << 30)        /* plain bytes below which the ratio is not looked at */
 #define VN_MAX_ZSTD_WINDOW_LOG 27         /* 128 MiB, as the zstd command line's default for decoding */
