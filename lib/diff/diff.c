@@ -83,7 +83,11 @@ static int explain_layer(struct vn_diff *d, size_t number, struct vn_layer_info 
 		r = text(d, l->differing[VN_CLASS_METADATA] ? "same content, other timestamps" : "same content", &l->why, err);
 		return r;
 	}
-	r = vn_buf_addf(&out, err, "%s of %s files:", vn_count_text(told, a), vn_count_text(l->files, b));
+	/* directories that the layer only implies are no entries of it */
+	if (told > l->files)
+		r = vn_buf_addf(&out, err, "%s files:", vn_count_text(told, a));
+	else
+		r = vn_buf_addf(&out, err, "%s of %s files:", vn_count_text(told, a), vn_count_text(l->files, b));
 	for (size_t i = 0; r == 0 && i < d->files.nuses; i++) {
 		const struct vn_rule_use *u = &d->files.uses[i];
 		if (u->layer != number || u->rule->class_ == VN_CLASS_METADATA || !u->files)

@@ -202,6 +202,9 @@ static int one_pair(void *user, const struct vn_pair *p, struct vn_err *err)
 {
 	struct walk *w = user;
 	struct vn_file_list *out = w->out;
+	/* comes with whatever implies it */
+	if (!p->old_ && p->new_->e.flags & VN_ENTRY_IMPLIED)
+		return 0;
 	int r = packages_of_pair(w, p, err);
 	bool format = has_model_facts(w, &w->trees->new_, p->new_, err, &r) || has_model_facts(w, &w->trees->old_, p->old_, err, &r);
 	if (r < 0)
@@ -210,8 +213,9 @@ static int one_pair(void *user, const struct vn_pair *p, struct vn_err *err)
 	out->new_files += p->new_ != NULL;
 	if (p->new_ && p->new_->over_link && !w->warned_link) {
 		w->warned_link = true;
-		vn_warn(w->options->events, "a layer writes below /%s, a symbolic link of a lower layer, without replacing it: engines disagree on "
-					    "what that means; it is taken as a directory, as overlayfs does", p->path);
+		vn_warn(w->options->events,
+			"a layer writes below /%s, a symbolic link of a lower layer, without replacing it: engines disagree on what "
+			"that means; it is taken as a directory, as overlayfs does", p->path);
 	}
 	bool differs = !p->old_ || !p->new_ || p->fields;
 	const struct vn_rule *rule = differs ? rule_of(w, p, format) : NULL;

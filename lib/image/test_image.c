@@ -101,6 +101,15 @@ static int fake_has(struct vn_sink *k, const struct vn_desc *desc, bool *ret, st
 	return 0;
 }
 
+static void note(struct place *p, char step)
+{
+	size_t n = strlen(p->order);
+	if (n + 1 < sizeof(p->order)) {
+		p->order[n] = step;
+		p->order[n + 1] = 0;
+	}
+}
+
 static int fake_put(struct vn_sink *k, const struct vn_desc *desc, const struct vn_body *body, struct vn_err *err)
 {
 	struct place *p = ((struct fake_sink *)k)->place;
@@ -112,7 +121,7 @@ static int fake_put(struct vn_sink *k, const struct vn_desc *desc, const struct 
 	if (rc < 0)
 		return rc;
 	CHECK_STR(add(p, vn_buf_text(&bytes), bytes.len)->text, desc->digest.text);
-	strcat(p->order, "b");
+	note(p, 'b');
 	return 0;
 }
 
@@ -122,7 +131,7 @@ static int fake_put_manifest(struct vn_sink *k, const struct vn_desc *desc, cons
 	struct place *p = ((struct fake_sink *)k)->place;
 	(void)err;
 	CHECK_STR(add(p, bytes, len)->text, desc->digest.text);
-	strcat(p->order, tagged ? "T" : "m");
+	note(p, tagged ? 'T' : 'm');
 	if (tagged) {
 		p->root = desc->digest;
 		p->root_type = vn_mediatype(desc->media_type)->text;
@@ -133,7 +142,7 @@ static int fake_put_manifest(struct vn_sink *k, const struct vn_desc *desc, cons
 static int fake_commit(struct vn_sink *k, struct vn_err *err)
 {
 	(void)err;
-	strcat(((struct fake_sink *)k)->place->order, "C");
+	note(((struct fake_sink *)k)->place, 'C');
 	return 0;
 }
 

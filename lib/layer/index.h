@@ -4,6 +4,7 @@
  *
  * File, all integers LEB128 varints unless said otherwise:
  *   "VNIX" u32le(version) u64le(records) u64le(plain bytes) u64le(offset of the facts) u64le(weight)
+ *   seal: 16 bytes, the fingerprint of all the rest
  *   record*   sorted by vn_path_cmp, one for each path:
  *     len path NUL kind:u8 flags:u8
  *     mode uid gid size zigzag(mtime) nsec major minor group

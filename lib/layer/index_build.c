@@ -374,7 +374,7 @@ static int check_parent(const struct builder *b, size_t i, size_t *last_leaf, st
 	return 0;
 }
 
-static int write_index(struct builder *b, int fd, struct vn_err *err)
+static int write_index(struct builder *b, int fd, const uint8_t key[VN_PRINT_KEY], struct vn_err *err)
 {
 	VN_AUTO_OUT *file = NULL;
 	VN_AUTO_FREE uint64_t *targets = NULL;
@@ -406,7 +406,10 @@ static int write_index(struct builder *b, int fd, struct vn_err *err)
 	vn_index_head(head, b->n, b->plain_size, at, b->weight);
 	if (pwrite(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
 		return vn_fail_sys(err, VN_EIO, "cannot write the index of a layer");
-	return 0;
+	r = vn_index_seal(fd, key, head + VN_INDEX_SEAL, err);
+	if (r == 0 && pwrite(fd, head + VN_INDEX_SEAL, VN_PRINT_SIZE, VN_INDEX_SEAL) != VN_PRINT_SIZE)
+		return vn_fail_sys(err, VN_EIO, "cannot write the index of a layer");
+	return r;
 }
 
 /* Counts the plain bytes that pass. */
@@ -471,5 +474,5 @@ int vn_layer_index_build(struct vn_in *in, const char *name, const struct vn_ind
 	if (b.n)
 		qsort_r(b.at, b.n, sizeof(*b.at), compare_records, b.arena);
 	drop_repeats(&b);
-	return write_index(&b, fd, err);
+	return write_index(&b, fd, options->key, err);
 }

@@ -1,6 +1,11 @@
 #include "layer/index_format.h"
+#include "util/cleanup.h"
 #include "util/limits.h"
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+#define SEAL_BLOCK (64u << 10)
 
 void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at, uint64_t weight)
 {
@@ -10,6 +15,34 @@ void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain
 	vn_put_u64(head + 16, plain_size);
 	vn_put_u64(head + 24, facts_at);
 	vn_put_u64(head + 32, weight);
+	memset(head + VN_INDEX_SEAL, 0, VN_PRINT_SIZE);
+}
+
+int vn_index_seal(int fd, const uint8_t key[VN_PRINT_KEY], uint8_t ret[VN_PRINT_SIZE], struct vn_err *err)
+{
+	struct vn_printer *printer = NULL;
+	VN_AUTO_FREE uint8_t *block = malloc(SEAL_BLOCK);
+	off_t at = 0;
+	ssize_t n = 1;
+	int r = block ? vn_printer_open(key, &printer, err) : vn_nomem(err);
+	while (r == 0 && n > 0) {
+		n = pread(fd, block, SEAL_BLOCK, at);
+		if (n < 0 && errno == EINTR) {
+			n = 1;
+			continue;
+		}
+		if (n < 0)
+			r = vn_fail_sys(err, VN_EIO, "cannot read the index of a layer");
+		else if (at == 0 && n >= VN_INDEX_HEAD)
+			memset(block + VN_INDEX_SEAL, 0, VN_PRINT_SIZE);
+		if (r == 0 && n > 0)
+			r = vn_printer_add(printer, block, (size_t)n, err);
+		at += n;
+	}
+	if (r == 0)
+		r = vn_printer_end(printer, ret, err);
+	vn_printer_close(printer);
+	return r;
 }
 
 static int put(struct vn_buf *out, uint64_t v, struct vn_err *err)

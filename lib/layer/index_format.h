@@ -6,8 +6,11 @@
 
 /* Counts up whenever the format, or what is gathered as facts, changes: older files are then made again. */
 #define VN_INDEX_VERSION 1
-#define VN_INDEX_HEAD 40
+#define VN_INDEX_HEAD 56
+#define VN_INDEX_SEAL 40                 /* offset of the seal */
 void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at, uint64_t weight);
+/* The fingerprint of everything but the seal: what a crash or another program left is told from what was written. */
+int vn_index_seal(int fd, const uint8_t key[VN_PRINT_KEY], uint8_t ret[VN_PRINT_SIZE], struct vn_err *err);
 
 int vn_record_encode(const struct vn_entry *e, struct vn_buf *out, struct vn_err *err);
 /* Decode one record from `len` bytes: texts point into them. *ret_used may be NULL. VN_EFORMAT when it is malformed or ends early. */

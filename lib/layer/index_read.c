@@ -1,6 +1,7 @@
 #include "layer/index.h"
 #include "layer/index_format.h"
 #include "util/cleanup.h"
+#include "util/events.h"
 #include "util/limits.h"
 #include <errno.h>
 #include <stdio.h>
@@ -146,6 +147,15 @@ int vn_layer_index_facts(const struct vn_layer_index *x, const struct vn_entry *
 	return 0;
 }
 
+static bool is_sealed(int fd, const uint8_t key[VN_PRINT_KEY])
+{
+	uint8_t said[VN_PRINT_SIZE], is[VN_PRINT_SIZE];
+	struct vn_err why = { 0 };
+	size_t got = 0;
+	return read_at(fd, said, sizeof(said), VN_INDEX_SEAL, &got, &why) == 0 && got == sizeof(said) &&
+	       vn_index_seal(fd, key, is, &why) == 0 && !memcmp(said, is, sizeof(is));
+}
+
 /* Cache keys: the digest that the bytes were verified against, and nothing that a configuration merely claims. */
 static int open_cached(const struct vn_image *image, size_t i, const char *name, const struct vn_index_options *o,
 		       struct vn_layer_index *ret)
@@ -154,9 +164,10 @@ static int open_cached(const struct vn_image *image, size_t i, const char *name,
 	int fd = o->cache ? vn_cache_get(o->cache, "index", image->layers[i].desc.digest.text) : -1;
 	if (fd < 0)
 		return 0;
-	if (vn_layer_index_adopt(fd, name, ret, &why) == 0)
+	if (is_sealed(fd, o->key) && vn_layer_index_adopt(fd, name, ret, &why) == 0)
 		return 1;
 	close(fd);
+	vn_debug(o->events, "the kept index of %s is damaged or of another version: made again", name);
 	vn_cache_drop(o->cache, "index", image->layers[i].desc.digest.text);
 	return 0;
 }

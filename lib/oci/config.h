@@ -19,7 +19,8 @@ struct vn_config {
 };
 int vn_config_parse(const void *bytes, size_t len, struct vn_config *ret, struct vn_err *err);
 void vn_config_release(struct vn_config *c);
-/* The step that made layer i: created_by, else the comment ("" when the history does not say); history that does not count up is ignored as a whole. */
+/* The step that made layer i: created_by, else the comment ("" when the history does not say); history that does not count up is
+ * ignored as a whole. */
 const char *vn_config_step(const struct vn_config *c, size_t layer);
 bool vn_config_history_fits(const struct vn_config *c);
 /* ChainIDs (image-spec config.md "Layer ChainID") of layers 0 … n-1 into ret[n]. */

@@ -20,7 +20,7 @@ static void test_history(void)
 		{ "{" ROOTFS ",\"history\":null}", false, "", "" },
 		{ "{" ROOTFS ",\"history\":[{\"created_by\":\"a\"}]}", false, "", "" },
 		{ "{" ROOTFS ",\"history\":[{},{},{}]}", false, "", "" },
-		{ "{" ROOTFS ",\"history\":[{},{\"comment\":\"c\"}]}", true, "", "" },
+		{ "{" ROOTFS ",\"history\":[{},{\"comment\":\"c\"}]}", true, "", "c" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct vn_err err = { 0 };

@@ -32,6 +32,8 @@ struct gathering {
 	bool (*dirs_out)[VN_ROLES];  /* … and for which roles they are among the items */
 	size_t ndirs, dirs_cap, dirs_out_cap;
 	const char *leaf;            /* the last item that is no directory */
+	size_t first;                /* number of the lowest walked layer */
+	bool partial, need_base;
 };
 
 static int wish(struct gathering *g, const char *path, enum vn_role role, bool whiteout, struct vn_err *err)
@@ -145,6 +147,7 @@ static int push_parents(struct gathering *g, const char *path, enum vn_role role
 		if (g->dirs_out[i][role] || !*dir || !strcmp(dir, path) || !vn_path_below(path, dir))
 			continue;
 		g->dirs_out[i][role] = true;
+		g->need_base = g->need_base || (g->partial && g->dirs[i].e.flags & VN_ENTRY_IMPLIED);
 		r = push_item(g, &g->dirs[i], role, err);
 	}
 	return r;
@@ -165,8 +168,9 @@ static int push_whiteout(struct gathering *g, const struct wish *w, const char *
 	return r;
 }
 
-static int enter(struct gathering *g, const struct vn_merged *m, struct vn_err *err)
+static int enter(struct gathering *g, struct vn_merged *m, struct vn_err *err)
 {
+	m->layer += g->first;
 	while (g->ndirs && !vn_path_below(m->e.path, g->dirs[g->ndirs - 1].e.path))
 		g->ndirs--;
 	if (m->e.kind != 'd')
@@ -211,6 +215,8 @@ static int collect(struct gathering *g, struct vn_err *err)
 	size_t at = 0;
 	int r = vn_trees_merge(&g->diff->trees, &g->diff->trees.new_, &tree, err), more = 0;
 	while (r == 0 && (more = vn_merge_next(tree, &m, err)) > 0) {
+		if (m.e.kind == VN_KIND_WHITEOUT)
+			continue;
 		for (; r == 0 && at < g->nwishes && vn_path_cmp(g->wishes[at].path, m.e.path) < 0; at++)
 			if (g->wishes[at].whiteout)
 				r = push_whiteout(g, &g->wishes[at], &hidden, err);
@@ -281,11 +287,12 @@ static int add_groups(struct gathering *g, struct vn_err *err)
 }
 
 int vn_payload_gather(const struct vn_diff *diff, const struct vn_payload_options *options, struct vn_payload *ret,
-		      struct vn_err *err)
+		      bool *ret_need_base, struct vn_err *err)
 {
 	struct vn_payload out;
 	memset(&out, 0, sizeof(out));
-	struct gathering g = { .diff = diff, .out = &out, .split = options->split };
+	struct gathering g = { .diff = diff, .out = &out, .split = options->split, .partial = !diff->trees.whole,
+			       .first = diff->trees.whole ? 0 : diff->trees.shared };
 	int r = wishes_of(&g, options->paths, err);
 	if (r == 0)
 		r = add_groups(&g, err);
@@ -295,11 +302,14 @@ int vn_payload_gather(const struct vn_diff *diff, const struct vn_payload_option
 	free(g.groups);
 	free(g.dirs);
 	free(g.dirs_out);
-	if (r < 0) {
+	if (r < 0 || g.need_base) {
 		vn_payload_release(&out);
+		if (r == 0)
+			*ret_need_base = true;
 		return r;
 	}
 	*ret = out;
+	*ret_need_base = false;
 	return 0;
 }
 

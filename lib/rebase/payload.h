@@ -25,8 +25,8 @@ struct vn_payload_options {
 	bool paths;                  /* only model and score files */
 	bool split;
 };
-/* diff->trees must be open as a whole. */
+/* *ret_need_base: a parent of what is carried is described by the shared layers alone; open the trees as a whole and gather again. */
 int vn_payload_gather(const struct vn_diff *diff, const struct vn_payload_options *options, struct vn_payload *ret,
-		      struct vn_err *err);
+		      bool *ret_need_base, struct vn_err *err);
 void vn_payload_release(struct vn_payload *payload);
 #endif

@@ -257,7 +257,7 @@ static int refuse_larger(const struct vn_rebase_input *in, const struct vn_rebas
 
 static int compare(const struct vn_rebase_input *in, struct vn_rebase_one *o, struct vn_err *err)
 {
-	struct vn_diff_images_options diff_options = { .policy = in->policy, .index = in->index, .whole = true };
+	struct vn_diff_images_options diff_options = { .policy = in->policy, .index = in->index };
 	int rc = vn_base_of(&o->old_image, &o->base, err);
 	if (rc < 0)
 		return rc;
@@ -271,13 +271,24 @@ static int compare(const struct vn_rebase_input *in, struct vn_rebase_one *o, st
 	return rc;
 }
 
+static int gather(const struct vn_rebase_input *in, const struct vn_payload_options *options, struct vn_rebase_one *o,
+		  struct vn_err *err)
+{
+	bool need_base = false;
+	int rc = vn_payload_gather(o->diff, options, &o->payload, &need_base, err);
+	if (rc < 0 || !need_base)
+		return rc;
+	rc = vn_trees_open(&o->diff->trees, true, &in->index, err);
+	return rc < 0 ? rc : vn_payload_gather(o->diff, options, &o->payload, &need_base, err);
+}
+
 static int plan(const struct vn_rebase_input *in, enum vn_family only, struct vn_rebase_one *o, struct vn_err *err)
 {
 	struct vn_payload_options payload_options = { in->options->mode == VN_MODE_PATHS, in->options->split };
 	enum vn_family family = VN_FAMILY_OCI;
 	int rc = vn_document_family(&o->view, only, &family, err);
 	if (rc == 0)
-		rc = vn_payload_gather(o->diff, &payload_options, &o->payload, err);
+		rc = gather(in, &payload_options, o, err);
 	if (rc == 0)
 		rc = vn_contents_read(o->diff, &o->payload, &in->index, &o->contents, err);
 	if (rc == 0)
@@ -412,7 +423,7 @@ static int judge(const struct vn_rebase_input *in, const struct vn_diff *proof, 
 static int prove_one(const struct vn_rebase_input *in, struct vn_source *dest, struct vn_rebase_one *o, struct vn_err *err)
 {
 	struct vn_image result;
-	struct vn_diff_images_options diff_options = { .policy = in->policy, .index = in->index, .whole = true };
+	struct vn_diff_images_options diff_options = { .policy = in->policy, .index = in->index };
 	memset(&result, 0, sizeof(result));
 	/* an engine gives an image back under a manifest of its own; its sink has compared configuration and layers */
 	int rc = dest->ref.transport == VN_REF_DOCKER_DAEMON ? vn_image_open(dest, NULL, in->cache, &result, err) :

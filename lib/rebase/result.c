@@ -97,8 +97,9 @@ int vn_rebase_sentence(struct vn_rebase *r, struct vn_err *err)
 		after += r->list[i].pull_after;
 	}
 	/* a device has one platform */
-	before /= r->n;
-	after /= r->n;
+	size_t n = r->n ? r->n : 1;
+	before /= n;
+	after /= n;
 	ratio_text(before, after, ratio);
 	r->result.sentence = vn_arena_printf(&r->arena, err, "A device pulls %s of layers instead of %s%s.", vn_size_text(after, a),
 					     vn_size_text(before, b), ratio);

@@ -65,7 +65,7 @@ job_man() {
             bad=1
         }
         for option in $(options_of "$command"); do
-            cat "$page" man/veneer.1 | grep -qE "Fl (Fl |-)?-?${option#--}([^a-z-]|\$)" || {
+            grep -qE "Fl (Fl |-)?-?${option#--}([^a-z-]|\$)" "$page" man/veneer.1 || {
                 echo "$page: --help of $command has $option, the page has not"
                 bad=1
             }
