@@ -187,6 +187,24 @@ static void cached_close(struct vn_in *in)
 
 static const struct vn_in_ops cached_ops = { cached_next, cached_close };
 
+/* Small files are read once before they are trusted, so that a damaged one is simply fetched again; of large ones the reader learns
+ * it at the end. */
+#define CHECKED_FIRST (8 << 20)
+
+static bool is_damaged(int fd, const struct vn_desc *desc)
+{
+	struct vn_err why = { 0 };
+	VN_AUTO_IN *in = NULL;
+	const void *block;
+	ssize_t n = 1;
+	int rc = vn_in_slice(fd, 0, (uint64_t)desc->size, "a kept file", &in, &why);
+	if (rc == 0)
+		rc = vn_in_verify(vn_steal(in), &desc->digest, desc->size, "a kept file", &in, &why);
+	while (rc == 0 && n > 0)
+		n = vn_in_next(in, &block, &why);
+	return rc < 0 || n < 0;
+}
+
 /* *ret stays NULL when the cache does not have it. */
 static int cached_open(struct vn_cache *cache, const struct vn_desc *desc, const char *what, struct vn_in **ret,
 		       struct vn_err *err)
@@ -196,6 +214,10 @@ static int cached_open(struct vn_cache *cache, const struct vn_desc *desc, const
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) < 0 || (desc->size >= 0 && st.st_size != desc->size)) {
+		vn_cache_drop(cache, "blob", desc->digest.text);
+		return 0;
+	}
+	if (desc->size >= 0 && desc->size <= CHECKED_FIRST && is_damaged(fd, desc)) {
 		vn_cache_drop(cache, "blob", desc->digest.text);
 		return 0;
 	}

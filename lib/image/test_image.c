@@ -303,9 +303,8 @@ static void test_cached(void)
 	VN_AUTO_IN *in = NULL;
 	VN_AUTO(vn_buf) bytes = VN_BUF(100);
 	CHECK_OK(vn_image_layer_tar(&image, 0, 0, &in, &err), &err);
-	CHECK_EQ(vn_in_read_all(in, &bytes, &err), -VN_ENETWORK);
-	CHECK_HAS(err.text, "damaged");
-	read_layer(&image, "layer one");
+	CHECK_OK(vn_in_read_all(in, &bytes, &err), &err);
+	CHECK_STR(vn_buf_text(&bytes), "layer one");
 	CHECK_EQ(p.blob_calls, 3);
 	vn_cache_close(cache);
 	CHECK_OK(vn_fs_remove_tree(dir, &err), &err);

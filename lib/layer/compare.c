@@ -49,6 +49,9 @@ static bool base_decides(const struct vn_merged *a, const struct vn_merged *b)
 		return true;
 	if (is_implied(a) != is_implied(b))
 		return true;
+	/* the face of such a directory is the base's, unless the base is hidden by more than its own opaque mark */
+	if (is_implied(a) && (a->e.flags | b->e.flags) & VN_ENTRY_HIDES)
+		return true;
 	/* a directory that is not opaque lets the base's children through; everything else hides them */
 	bool open_a = a->e.kind == 'd' && !(a->e.flags & VN_ENTRY_HIDES);
 	bool open_b = b->e.kind == 'd' && !(b->e.flags & VN_ENTRY_HIDES);

@@ -172,13 +172,17 @@ static int open_cached(const struct vn_image *image, size_t i, const char *name,
 	return 0;
 }
 
-int vn_layer_index_open(const struct vn_image *image, size_t i, const struct vn_index_options *o, struct vn_layer_index *ret,
-			struct vn_err *err)
+static bool is_kept(const struct vn_image *image, size_t i, const struct vn_index_options *o)
 {
-	char name[512];
-	vn_image_layer_name(image, i, name);
-	if (open_cached(image, i, name, o, ret))
-		return 0;
+	int fd = o->cache ? vn_cache_get(o->cache, "blob", image->layers[i].desc.digest.text) : -1;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int make_index(const struct vn_image *image, size_t i, const char *name, const struct vn_index_options *o,
+		      struct vn_layer_index *ret, struct vn_err *err)
+{
 	VN_AUTO(vn_tmp) tmp = VN_TMP;
 	struct vn_in *tar = NULL;
 	bool keep = false;
@@ -203,4 +207,19 @@ int vn_layer_index_open(const struct vn_image *image, size_t i, const struct vn_
 		return r;
 	}
 	return keep ? vn_cache_commit(o->cache, "index", image->layers[i].desc.digest.text, &tmp, err) : 0;
+}
+
+int vn_layer_index_open(const struct vn_image *image, size_t i, const struct vn_index_options *o, struct vn_layer_index *ret,
+			struct vn_err *err)
+{
+	char name[512];
+	vn_image_layer_name(image, i, name);
+	if (open_cached(image, i, name, o, ret))
+		return 0;
+	bool kept = is_kept(image, i, o);
+	int r = make_index(image, i, name, o, ret, err);
+	/* a kept blob that turned out to be damaged is gone now: fetch it */
+	if (r == -VN_ENETWORK && kept && !is_kept(image, i, o))
+		r = make_index(image, i, name, o, ret, err);
+	return r;
 }

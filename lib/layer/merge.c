@@ -27,6 +27,7 @@ struct vn_merge {
 	size_t ngroups, groups_cap;
 	struct vn_buf chain;         /* the last directory handed out; all above it have been, too */
 	struct vn_buf implied;
+	struct vn_buf target;        /* of a hard link to a lower layer */
 	struct vn_merged held;       /* waits until its implied parents are out */
 	bool holding;
 };
@@ -39,7 +40,7 @@ int vn_merge_open(const struct vn_layer_index *const *layers, size_t n, bool par
 	m->layers = layers;
 	m->n = n;
 	m->partial = partial;
-	m->chain.max = m->implied.max = SIZE_MAX / 2;
+	m->chain.max = m->implied.max = m->target.max = SIZE_MAX / 2;
 	m->stack = calloc(n ? n : 1, sizeof(*m->stack));
 	int r = m->stack ? 0 : vn_nomem(err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -69,6 +70,7 @@ void vn_merge_close(struct vn_merge *m)
 	free(m->stack);
 	vn_buf_release(&m->chain);
 	vn_buf_release(&m->implied);
+	vn_buf_release(&m->target);
 	free(m);
 }
 
@@ -105,22 +107,28 @@ static int hide(struct stacked *s, const char *path, struct vn_err *err)
 	return vn_buf_adds(&s->hidden, path, err);
 }
 
-/* Some layer above `layer` puts something below `path` without describing `path` itself. */
-static bool implied_above(const struct vn_merge *m, size_t layer, const char *path)
+/* The layer above `layer` that puts something below `path` without describing `path` itself; n when none does. A whiteout there needs
+ * the directory, too. */
+static size_t implied_above(const struct vn_merge *m, size_t layer, const char *path)
 {
 	for (size_t i = layer + 1; i < m->n; i++) {
 		const struct stacked *s = &m->stack[i];
-		if (s->live && !s->used && s->head.kind != VN_KIND_WHITEOUT && strcmp(s->head.path, path) &&
-		    vn_path_below(s->head.path, path))
-			return true;
+		if (s->live && !s->used && strcmp(s->head.path, path) && vn_path_below(s->head.path, path))
+			return i;
 	}
-	return false;
+	return m->n;
+}
+
+static struct vn_merged implied_dir(const char *path, size_t layer, uint8_t flags)
+{
+	return (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755, .flags = VN_ENTRY_IMPLIED | flags },
+				   .layer = layer, .first = path };
 }
 
 /* What the stack shows at `path`; false in *ret_any when nothing. All heads at `path` are used up. */
 static int settle(struct vn_merge *m, const char *path, struct vn_merged *ret, bool *ret_any, struct vn_err *err)
 {
-	bool covered = false, any = false, opaque = false;
+	bool covered = false, any = false, opaque = false, hiding = false;
 	size_t opaque_layer = 0;
 	int r = 0;
 	for (size_t i = m->n; r == 0 && i-- > 0;) {
@@ -133,26 +141,29 @@ static int settle(struct vn_merge *m, const char *path, struct vn_merged *ret, b
 			if (!covered) {
 				const struct vn_entry *e = &s->head;
 				if (e->kind == VN_KIND_OPAQUE) {
+					opaque_layer = opaque ? opaque_layer : i;
 					opaque = true;
-					opaque_layer = i;
 				} else if (!any && (e->kind != VN_KIND_WHITEOUT || m->partial)) {
 					*ret = (struct vn_merged){ .e = *e, .layer = i, .first = e->path };
 					any = true;
 				}
 				if (e->kind != 'd' || e->flags & VN_ENTRY_HIDES) {
 					r = hide(s, path, err);
+					hiding = true;
 					covered = e->kind != VN_KIND_OPAQUE;
 				}
 			}
 		}
 		covered |= hides;
 	}
-	if (r == 0 && opaque && !any) {
-		*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755, .flags = VN_ENTRY_IMPLIED },
-					   .layer = opaque_layer, .first = path };
+	/* an opaque mark needs a directory to stand in */
+	if (opaque && (!any || ret->e.kind != 'd') && !(any && ret->layer > opaque_layer)) {
+		bool link = any && ret->e.kind == 'l';
+		*ret = implied_dir(path, opaque_layer, VN_ENTRY_HIDES);
+		ret->over_link = link;
 		any = true;
 	}
-	if (opaque && any)
+	if (any && ret->e.kind == 'd' && hiding)
 		ret->e.flags |= VN_ENTRY_HIDES;
 	*ret_any = any;
 	return r;
@@ -203,26 +214,50 @@ static int name_group(struct vn_merge *m, struct vn_merged *e, struct vn_err *er
 	return 0;
 }
 
-/* A hard link whose file is in a lower layer: what that part of the stack shows there. */
-static int follow_lower(struct vn_merge *m, struct vn_merged *e, struct vn_err *err)
+/* What the lowest `n` layers show at `path`, hard links to still lower layers as they are: 1, or 0 when there is nothing. Of the texts
+ * only the link stays, in `ret_link`. */
+static int look_below(const struct vn_merge *m, size_t n, const char *path, struct vn_merged *ret, struct vn_buf *ret_link,
+		      struct vn_err *err)
 {
 	VN_AUTO_MERGE *below = NULL;
-	struct vn_merged at;
-	int r = vn_merge_open(m->layers, e->layer, false, &below, err), order = -1;
-	while (r == 0 && order < 0 && (r = vn_merge_next(below, &at, err)) > 0) {
-		order = vn_path_cmp(at.e.path, e->e.link);
+	int r = vn_merge_open(m->layers, n, true, &below, err), order = -1;
+	while (r == 0 && order < 0 && (r = vn_merge_next(below, ret, err)) > 0) {
+		order = vn_path_cmp(ret->e.path, path);
 		r = 0;
+	}
+	if (r < 0 || order || ret->e.kind == VN_KIND_WHITEOUT)
+		return r;
+	vn_buf_clear(ret_link);
+	r = ret->e.link ? vn_buf_adds(ret_link, ret->e.link, err) : 0;
+	return r < 0 ? r : 1;
+}
+
+/* A hard link whose file is in a lower layer: what that part of the stack shows there, through further links. */
+static int follow_lower(struct vn_merge *m, struct vn_merged *e, struct vn_err *err)
+{
+	struct vn_merged at = { .layer = e->layer, .e = { .kind = VN_KIND_LOWER } };
+	VN_AUTO(vn_buf) path = VN_BUF(SIZE_MAX / 2);
+	vn_buf_clear(&m->target);
+	int r = vn_buf_adds(&m->target, e->e.link, err) < 0 ? -(int)err->code : 1;
+	while (r > 0 && at.e.kind == VN_KIND_LOWER) {
+		vn_buf_clear(&path);
+		r = vn_buf_adds(&path, vn_buf_text(&m->target), err);
+		if (r == 0)
+			r = look_below(m, at.layer, vn_buf_text(&path), &at, &m->target, err);
 	}
 	if (r < 0)
 		return r;
-	if (order || at.e.kind != '-')
+	if (r == 0 || at.e.kind == 'd')
 		return vn_fail(err, VN_EUNSAFE, "%s: the hard link \"%s\" points to \"%s\", which is no file in the image",
 			       m->layers[e->layer]->name, e->e.path, e->e.link);
 	e->e.kind = at.e.kind;
 	e->e.size = at.e.size;
+	e->e.major = at.e.major, e->e.minor = at.e.minor;
 	memcpy(e->e.print, at.e.print, sizeof(at.e.print));
 	memcpy(e->e.bare, at.e.bare, sizeof(at.e.bare));
 	e->e.flags |= at.e.flags & VN_ENTRY_STAMPED;
+	if (at.e.kind == 'l')
+		e->e.link = vn_buf_text(&m->target);
 	return 0;
 }
 
@@ -240,11 +275,11 @@ static int next_described(struct vn_merge *m, struct vn_merged *ret, struct vn_e
 			return r;
 		if (!any)
 			continue;
-		if (ret->e.kind != 'd' && ret->e.kind != VN_KIND_WHITEOUT && implied_above(m, ret->layer, path)) {
+		size_t above = ret->e.kind != 'd' ? implied_above(m, ret->layer, path) : m->n;
+		if (above < m->n) {
 			bool link = ret->e.kind == 'l';
-			*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755,
-							  .flags = VN_ENTRY_IMPLIED | VN_ENTRY_HIDES },
-						   .layer = ret->layer, .first = path, .over_link = link };
+			*ret = implied_dir(path, above, VN_ENTRY_HIDES);
+			ret->over_link = link;
 			return 1;
 		}
 		if (ret->e.kind == VN_KIND_LOWER && !m->partial)
@@ -290,8 +325,7 @@ int vn_merge_next(struct vn_merge *m, struct vn_merged *ret, struct vn_err *err)
 		if (r == 0)
 			r = keep_chain(m, vn_buf_text(&m->implied), err);
 		const char *path = vn_buf_text(&m->implied);
-		*ret = (struct vn_merged){ .e = { .path = path, .kind = 'd', .mode = 0755, .flags = VN_ENTRY_IMPLIED },
-					   .layer = m->held.layer, .first = path };
+		*ret = implied_dir(path, m->held.layer, 0);
 		return r < 0 ? r : 1;
 	}
 	*ret = m->held;

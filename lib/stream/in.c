@@ -77,7 +77,7 @@ int vn_in_settle(struct vn_in *in, struct vn_err *err)
 {
 	struct vn_err below = { 0 };
 	int rc = vn_in_drain(in, &below);
-	if (rc < 0 && (below.code == VN_EDIGEST || below.code == VN_EFORMAT))
+	if (rc < 0 && (below.code == VN_EDIGEST || below.code == VN_EFORMAT || below.code == VN_ENETWORK))
 		*err = below;
 	return -(int)err->code;
 }
