@@ -69,9 +69,10 @@ static int one_path(const struct vn_merged *a, const struct vn_merged *b, bool p
 		a = NULL;
 	if (b && b->e.kind == VN_KIND_WHITEOUT)
 		b = NULL;
-	if (!a && !b)
+	const struct vn_merged *any = a ? a : b;
+	if (!any)
 		return 0;
-	struct vn_pair p = { .path = a ? a->e.path : b->e.path, .old_ = a, .new_ = b };
+	struct vn_pair p = { .path = any->e.path, .old_ = a, .new_ = b };
 	/* the directory's true face is the base's on both sides */
 	if (a && b && !(partial && is_implied(a)))
 		p.fields = differences(a, b, &p.only_stamp);

@@ -132,7 +132,7 @@ static bool get_numbers(struct reader *in, struct vn_entry *e)
 	uint64_t mode, uid, gid, mtime, nsec, major, minor;
 	if (!get(in, 07777, &mode) || !get(in, UINT32_MAX, &uid) || !get(in, UINT32_MAX, &gid) || !get(in, UINT64_MAX, &e->size) ||
 	    !get(in, UINT64_MAX, &mtime) || !get(in, 999999999, &nsec) || !get(in, UINT32_MAX, &major) ||
-	    !get(in, UINT32_MAX, &minor) || !get(in, UINT64_MAX, &e->group))
+	    !get(in, UINT32_MAX, &minor) || !get(in, VN_MAX_ENTRIES + 1, &e->group))
 		return false;
 	e->mode = (uint32_t)mode, e->uid = (uint32_t)uid, e->gid = (uint32_t)gid;
 	e->mtime = (int64_t)(mtime >> 1) ^ -(int64_t)(mtime & 1);

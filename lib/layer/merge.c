@@ -157,7 +157,7 @@ static int settle(struct vn_merge *m, const char *path, struct vn_merged *ret, b
 		covered |= hides;
 	}
 	/* an opaque mark needs a directory to stand in */
-	if (opaque && (!any || ret->e.kind != 'd') && !(any && ret->layer > opaque_layer)) {
+	if (opaque && (!any || ret->e.kind != 'd')) {
 		bool link = any && ret->e.kind == 'l';
 		*ret = implied_dir(path, opaque_layer, VN_ENTRY_HIDES);
 		ret->over_link = link;
