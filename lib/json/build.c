@@ -131,8 +131,12 @@ static void heal(json_t *v)
 		v->type = JSON_OBJECT;
 	else if (v->type == SPOILT_ARRAY)
 		v->type = JSON_ARRAY;
-	json_object_foreach(v, key, child) heal(child);
-	json_array_foreach(v, i, child) heal(child);
+	json_object_foreach(v, key, child) {
+		heal(child);
+	}
+	json_array_foreach(v, i, child) {
+		heal(child);
+	}
 }
 
 void vn_json_drop(vn_json *v)

@@ -242,7 +242,7 @@ static char argument(uint8_t op)
 		{ "\x8d\x8e\x96", 'c' },
 	};
 	for (size_t i = 0; op && i < sizeof(table) / sizeof(*table); i++)
-		if (strchr(table[i].ops, (char)op))
+		if (memchr(table[i].ops, (int)op, strlen(table[i].ops)))
 			return table[i].kind;
 	return 'X';
 }

@@ -87,7 +87,7 @@ static int find_want(const void *key, const void *w)
 /* Append the entry's contents; the slot is filled when they are what was compared. */
 static int spool(struct reading *g, struct vn_tar *tar, const struct want *w, size_t *left, struct vn_err *err)
 {
-	uint8_t print[VN_PRINT_SIZE];
+	uint8_t print[VN_PRINT_SIZE] = { 0 };
 	uint64_t start = g->end;
 	const void *block;
 	ssize_t n;

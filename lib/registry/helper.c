@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-extern char **environ;
-
 struct child {
 	pid_t pid;
 	int in, out;                 /* its stdin (a socket, so that a write to it raises no signal), its stdout */

@@ -311,7 +311,8 @@ static void test_login_refused(void)
 {
 	static const struct fake_step script[] = {
 		{ "GET /v2/ ", "!Authorization", "401\nWWW-Authenticate: Basic realm=x", "" },
-		{ "GET /v2/ ", "Authorization: Basic", "401\nWWW-Authenticate: Basic realm=x", "{\"errors\":[{\"code\":\"UNAUTHORIZED\"}]}" },
+		{ "GET /v2/ ", "Authorization: Basic", "401\nWWW-Authenticate: Basic realm=x",
+		  "{\"errors\":[{\"code\":\"UNAUTHORIZED\"}]}" },
 		{ 0 },
 	};
 	struct fake_world w;
