@@ -29,23 +29,42 @@ void show_count(struct text *text, uint64_t n, const char *noun)
 	text_addf(text, "%s %s%s", vn_count_text(n, count), noun, n == 1 ? "" : "s");
 }
 
+/* Behind "|2 A=1 B=2 /bin/sh -c ", which the classic builder writes for a RUN with build arguments; NULL when it is none. */
+static const char *behind_arguments(const char *step, const char *run)
+{
+	const char *found = *step == '|' && strspn(step + 1, "0123456789") ? strstr(step, run) : NULL;
+	return found ? found + strlen(run) : NULL;
+}
+
+/* "file:<64 hex> in " or "dir:… in ", the classic builder's word for what was copied: its length, 0 when it is not there. */
+static size_t copied_length(const char *step)
+{
+	size_t kind = !strncmp(step, "file:", 5) ? 5 : !strncmp(step, "dir:", 4) ? 4 : !strncmp(step, "multi:", 6) ? 6 : 0;
+	size_t hex = kind ? strspn(step + kind, "0123456789abcdef") : 0;
+	return hex >= 64 && !strncmp(step + kind + hex, " in ", 4) ? kind + hex + 4 : 0;
+}
+
 void show_step(struct text *text, const char *step)
 {
-	static const char nop[] = "/bin/sh -c #(nop)", run[] = "/bin/sh -c ";
+	static const char nop[] = "/bin/sh -c #(nop)", run[] = "/bin/sh -c ", buildkit[] = " # buildkit";
+	/* BuildKit writes "RUN /bin/sh -c …", the classic builder leaves out the first word */
+	const char *plain = !strncmp(step, "RUN ", 4) ? step + 4 : step;
+	const char *command = behind_arguments(plain, run);
 	size_t len;
 
 	if (!strncmp(step, nop, sizeof(nop) - 1)) {
 		step += sizeof(nop) - 1;
-	} else if (!strncmp(step, run, sizeof(run) - 1)) {
-		step += sizeof(run) - 1;
+	} else if (command || !strncmp(plain, run, sizeof(run) - 1)) {
+		step = command ? command : plain + sizeof(run) - 1;
 		text_add(text, "RUN ");
 	}
-	for (step += strspn(step, " \t\n"); *step; step += len) {
+	for (step += strspn(step, " \t\n"); *step && strcmp(step, buildkit + 1); step += len) {
+		step += copied_length(step);
 		len = strcspn(step, " \t\n");
 		text_add_bytes(text, step, len);
 		step += len;
 		len = strspn(step, " \t\n");
-		if (step[len])
+		if (step[len] && strcmp(step, buildkit))
 			text_add(text, " ");
 	}
 	if (!text->len)

@@ -43,9 +43,6 @@ static const struct vn_rule built_in[] = {
 	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/__db.*", 0 },
 	{ "rpm-state", VN_CLASS_NOISE, "/var/lib/rpm/.rpm.lock", 0 },
 	{ "rpm-state", VN_CLASS_NOISE, "**/rpmdb.sqlite-*", 0 },
-	{ "temporary-files", VN_CLASS_NOISE, "/tmp/**", 0 },
-	{ "temporary-files", VN_CLASS_NOISE, "/var/tmp/**", 0 },
-	{ "temporary-files", VN_CLASS_NOISE, "/run/**", 0 },
 	{ "machine-id", VN_CLASS_NOISE, "/etc/machine-id", 0 },
 	{ "machine-id", VN_CLASS_NOISE, "/var/lib/dbus/machine-id", 0 },
 	{ "build-host", VN_CLASS_NOISE, "/etc/resolv.conf", 0 },
@@ -83,6 +80,10 @@ static const struct vn_rule built_in[] = {
 	{ "system-files", VN_CLASS_DEPENDENCY, "/etc/ssl/certs/**", 0 },
 
 	{ "model-format", VN_CLASS_MODEL, NULL, 0 },
+	/* behind it: a model is loaded from wherever it is */
+	{ "temporary-files", VN_CLASS_NOISE, "/tmp/**", 0 },
+	{ "temporary-files", VN_CLASS_NOISE, "/var/tmp/**", 0 },
+	{ "temporary-files", VN_CLASS_NOISE, "/run/**", 0 },
 	{ "system-files", VN_CLASS_DEPENDENCY, "/usr/share/**", 0 },
 	{ "score-script", VN_CLASS_SCORE, "score.py", 0 },
 	{ "score-script", VN_CLASS_SCORE, "*_score.py", 0 },

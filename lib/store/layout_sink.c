@@ -15,6 +15,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#define TMP_PREFIX ".tmp-"               /* of vn_tmp_open */
+
 struct seen {
 	struct vn_digest digest;
 	bool made;                       /* by this run */
@@ -50,12 +52,13 @@ static int lock_dir(const struct layout_sink *l, int how, int *ret_fd, struct vn
 	return 0;
 }
 
+/* But for what a run that was killed right at the beginning left. */
 static bool is_empty(const char *dir)
 {
 	bool empty = true;
 	DIR *d = opendir(dir);
 	for (const struct dirent *e; d && empty && (e = readdir(d));)
-		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX));
 	if (d)
 		closedir(d);
 	return empty;
@@ -89,7 +92,7 @@ static void collect_in(const char *dir)
 {
 	DIR *d = opendir(dir);
 	for (const struct dirent *e; d && (e = readdir(d));) {
-		if (strncmp(e->d_name, ".tmp-", 5))
+		if (strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX)))
 			continue;
 		VN_AUTO_CLOSE int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -307,8 +310,7 @@ static int layout_current(struct vn_sink *k, struct vn_desc *ret, struct vn_err 
 static int layout_reopen(struct vn_sink *k, struct vn_source **ret, struct vn_err *err)
 {
 	const struct layout_sink *l = (struct layout_sink *)k;
-	return l->ready && !l->committed ? vn_layout_blobs_open(&k->ref, k->events, ret, err)
-					 : vn_layout_source_open(&k->ref, k->events, ret, err);
+	return l->committed ? vn_layout_source_open(&k->ref, k->events, ret, err) : vn_layout_blobs_open(&k->ref, k->events, ret, err);
 }
 
 /* Takes back what this run put there, unless somebody else has changed the layout meanwhile and may stand on it. */
