@@ -310,7 +310,9 @@ static int layout_current(struct vn_sink *k, struct vn_desc *ret, struct vn_err 
 static int layout_reopen(struct vn_sink *k, struct vn_source **ret, struct vn_err *err)
 {
 	const struct layout_sink *l = (struct layout_sink *)k;
-	return l->committed ? vn_layout_source_open(&k->ref, k->events, ret, err) : vn_layout_blobs_open(&k->ref, k->events, ret, err);
+	bool begun = l->ready || l->nseen;
+	return begun && !l->committed ? vn_layout_blobs_open(&k->ref, k->events, ret, err)
+				      : vn_layout_source_open(&k->ref, k->events, ret, err);
 }
 
 /* Takes back what this run put there, unless somebody else has changed the layout meanwhile and may stand on it. */
