@@ -2,6 +2,7 @@
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/num.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,24 @@ static bool may_stay(const struct vn_rebase_options *o, enum vn_class c)
 	return !vn_class_is_real(c) || c == VN_CLASS_MODEL || c == VN_CLASS_SCORE || is_accepted(o, c);
 }
 
+/* "python3-yaml 6.0-3, libfoo 1 → 2, …": the first few, as much as fits. */
+static void name_packages(const struct vn_diff *d, char *out, size_t size)
+{
+	size_t at = 0;
+	out[0] = 0;
+	for (size_t i = 0; i < d->npackages && at < size; i++) {
+		const struct vn_package_change *p = &d->packages[i];
+		const char *old_version = p->old_version ? p->old_version : "", *new_version = p->new_version ? p->new_version : "removed";
+		const char *arrow = p->old_version && p->new_version ? " → " : "";
+		if (i == 4 || at + strlen(p->name) + strlen(old_version) + strlen(new_version) + 16 > size) {
+			snprintf(out + at, size - at, ", …");
+			return;
+		}
+		at += (size_t)snprintf(out + at, size - at, "%s%s %s%s%s", i ? ", " : "", p->name, *arrow ? old_version : "", arrow,
+				       new_version);
+	}
+}
+
 /* Paths mode: whatever really differs and is neither model nor score script stands in the way. */
 static int find_blockers(const struct vn_rebase_options *options, struct vn_rebase_one *o, struct vn_err *err)
 {
@@ -198,12 +217,12 @@ static int find_blockers(const struct vn_rebase_options *options, struct vn_reba
 		config = config || d->config[i].matters;
 	if (!o->nblockers && !config)
 		return 0;
-	if (d->npackages)
-		vn_fail(err, VN_EREFUSED, "more than the model changed: %zu package%s (%s%s%s%s) and %zu file%s", d->npackages,
-			d->npackages == 1 ? "" : "s", d->packages[0].name, d->packages[0].new_version ? " " : "",
-			d->packages[0].new_version ? d->packages[0].new_version : " removed", d->npackages > 1 ? ", …" : "",
-			o->nblockers, o->nblockers == 1 ? "" : "s");
-	else if (o->nblockers)
+	if (d->npackages) {
+		char names[320];
+		name_packages(d, names, sizeof(names));
+		vn_fail(err, VN_EREFUSED, "more than the model changed: %zu package%s (%s) and %zu file%s", d->npackages,
+			d->npackages == 1 ? "" : "s", names, o->nblockers, o->nblockers == 1 ? "" : "s");
+	} else if (o->nblockers)
 		vn_fail(err, VN_EREFUSED, "more than the model changed: %zu file%s, such as %s (%s)", o->nblockers,
 			o->nblockers == 1 ? "" : "s", o->blockers[0].path, vn_class_name(o->blockers[0].class_));
 	else
