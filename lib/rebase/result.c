@@ -120,7 +120,9 @@ int vn_rebase_fill(struct vn_rebase *r, const struct vn_rebase_input *in, struct
 	r->result.nimages = r->n;
 	r->result.digest = r->root.digest.text;
 	if (!r->result.reference)
-		r->result.reference = in->dest->text;
+		r->result.reference = vn_arena_text(&r->arena, in->dest->text, err);
+	if (!r->result.reference)
+		return -(int)err->code;
 	return rc < 0 ? rc : vn_rebase_sentence(r, err);
 }
 
