@@ -56,8 +56,6 @@ int vn_copy_run(struct vn *vn, const char *src, const char *dest, const char *pl
 		r = check_tag(from, to, platform ? &want : NULL, move_tag, vn->cache, err);
 	if (r == 0)
 		r = vn_image_copy(from, platform ? &want : NULL, vn->cache, to, &result, err);
-	if (r == 0)
-		r = to->ops->commit(to, err);
 	if (r == 0) {
 		memset(ret, 0, sizeof(*ret));
 		snprintf(ret->digest, sizeof(ret->digest), "%s", result.root.digest.text);

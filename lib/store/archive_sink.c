@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct archive_sink {
 	struct vn_sink k;
@@ -135,14 +136,24 @@ static int open_file(struct archive_sink *s, struct vn_err *err)
 	return vn_tmp_open(&s->tmp, dir, err);
 }
 
-/* Gives the unnamed file a name that vn_tmp_publish can rename. */
-static int name_file(struct archive_sink *s, struct vn_err *err)
+static void sync_folder(const char *dir)
+{
+	VN_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		fsync(fd);
+}
+
+/* Gives the unnamed file the name that was asked for or, where another file stands, one that vn_tmp_publish can rename. What
+ * takes time comes before, so that a killed run leaves no file that nobody asked for. */
+static int name_file(struct archive_sink *s, bool *ret_done, struct vn_err *err)
 {
 	char self[40];
 	uint8_t salt[4];
 	VN_AUTO_FREE char *dir = NULL, *path = NULL;
 	if (s->tmp.path)
 		return 0;
+	if (fchmod(s->tmp.fd, 0644) < 0 || fsync(s->tmp.fd) < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot write %s", file_of(s));
 	int rc = folder_of(file_of(s), &dir, err);
 	if (rc == 0)
 		rc = vn_random(salt, sizeof(salt), err);
@@ -151,6 +162,11 @@ static int name_file(struct archive_sink *s, struct vn_err *err)
 	if (rc < 0)
 		return rc;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->tmp.fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, file_of(s), AT_SYMLINK_FOLLOW) == 0) {
+		sync_folder(dir);
+		*ret_done = true;
+		return 0;
+	}
 	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot put %s in its place", file_of(s));
 	s->tmp.path = vn_steal(path);
@@ -236,9 +252,10 @@ static int archive_commit(struct vn_sink *k, struct vn_err *err)
 		rc = vn_archive_docker(s->a, &s->manifest, s->repo_tag, err);
 	if (rc == 0)
 		rc = vn_archive_finish(s->a, err);
+	bool done = false;
 	if (rc == 0)
-		rc = name_file(s, err);
-	if (rc == 0)
+		rc = name_file(s, &done, err);
+	if (rc == 0 && !done)
 		rc = vn_tmp_publish(&s->tmp, file_of(s), 0644, err);
 	return rc < 0 ? vn_wrap(err, "write %s", file_of(s)) : 0;
 }
