@@ -8,6 +8,5 @@ int vn_login(struct vn *vn, const char *registry, const char *username, const ch
 
 int vn_logout(struct vn *vn, const char *registry, char **ret_where, struct vn_err *err)
 {
-	int r = vn_registry_logout(registry, &vn->registry, vn_listeners(vn), err);
-	return r < 0 ? r : vn_strdup(registry, ret_where, err);
+	return vn_registry_logout(registry, &vn->registry, vn_listeners(vn), ret_where, err);
 }

@@ -261,8 +261,17 @@ int vn_registry_login(const char *registry, const char *user, const char *passwo
 }
 
 /* ---- logout */
+static int add_place(char **list, const char *helper, const char *path, struct vn_err *err)
+{
+	VN_AUTO_FREE char *before = *list;
+	*list = NULL;
+	const char *lead = before ? before : "", *comma = before ? ", " : "";
+	return helper ? vn_asprintf(list, err, "%s%scredential helper %s (%s)", lead, comma, helper, path)
+		      : vn_asprintf(list, err, "%s%s%s", lead, comma, path);
+}
+
 static int erase_in(const struct vn_creds_place *place, const char *registry, const struct vn_registry_options *opt,
-		    const struct vn_events *events, bool *ret_found, struct vn_err *err)
+		    const struct vn_events *events, char **from, struct vn_err *err)
 {
 	VN_AUTO_JSON *doc = NULL;
 	struct vn_err why = { 0 };
@@ -272,8 +281,8 @@ static int erase_in(const struct vn_creds_place *place, const char *registry, co
 	const char *helper = helper_for(place, doc, registry), *key;
 	if (helper && run_helper(helper, "erase", vn_creds_key(registry), opt ? opt->helper_seconds : 0, &why) < 0)
 		vn_warn(events, "%s", why.text);
-	else if (helper)
-		*ret_found = true;
+	else if (helper && add_place(from, helper, place->path, err) < 0)
+		return -err->code;
 	struct vn_jv auths = auths_of(place, doc);
 	if (!key_in(&auths, registry))
 		return 0;
@@ -282,28 +291,29 @@ static int erase_in(const struct vn_creds_place *place, const char *registry, co
 	while (list && (key = key_in(&left, registry)))
 		if (!vn_json_del(list, key))
 			break;
-	*ret_found = true;
+	int n;
 	if (place->bare) {
-		int n = list ? write_doc(place, list, err) : vn_nomem(err);
+		n = list ? write_doc(place, list, err) : vn_nomem(err);
 		vn_json_drop(list);
-		return n;
+	} else {
+		n = vn_json_set(doc, "auths", list) ? write_doc(place, doc, err) : vn_nomem(err);
 	}
-	return vn_json_set(doc, "auths", list) ? write_doc(place, doc, err) : vn_nomem(err);
+	return n < 0 ? n : add_place(from, NULL, place->path, err);
 }
 
 int vn_registry_logout(const char *registry, const struct vn_registry_options *opt, const struct vn_events *events,
-		       struct vn_err *err)
+		       char **ret_from, struct vn_err *err)
 {
 	VN_AUTO(vn_creds_places) places = { 0 };
-	VN_AUTO_FREE char *name = NULL;
-	bool found = false;
+	VN_AUTO_FREE char *name = NULL, *from = NULL;
 
 	if (clean_name(registry, &name, err) < 0 || vn_creds_places(opt ? opt->authfile : NULL, &places, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < places.n; i++)
-		if (erase_in(&places.list[i], name, opt, events, &found, err) < 0)
+		if (erase_in(&places.list[i], name, opt, events, &from, err) < 0)
 			return -err->code;
-	if (!found)
+	if (!from)
 		return vn_fail(err, VN_ENOTFOUND, "no credentials for %s are stored", name);
+	*ret_from = vn_steal(from);
 	return 0;
 }

@@ -29,7 +29,8 @@ int vn_registry_sink_open(const struct vn_ref *ref, const struct vn_registry_opt
  * configured, else in the credentials file (mode 0600, replaced as a whole, other members kept). *ret_stored_in: for people. */
 int vn_registry_login(const char *registry, const char *user, const char *password, const struct vn_registry_options *opt,
 		      const struct vn_events *events, char **ret_stored_in, struct vn_err *err);
-/* Remove what login or another tool stored, in every place that is searched. VN_ENOTFOUND when there is nothing. */
+/* Remove what login or another tool stored, in every place that is searched. VN_ENOTFOUND when there is nothing.
+ * *ret_from: where it was, for people. */
 int vn_registry_logout(const char *registry, const struct vn_registry_options *opt, const struct vn_events *events,
-		       struct vn_err *err);
+		       char **ret_from, struct vn_err *err);
 #endif

@@ -290,7 +290,7 @@ static void test_login(void)
 	struct fake_world w;
 	struct vn_err err = { 0 };
 	char path[200], text[2000];
-	char *stored = NULL;
+	char *stored = NULL, *from = NULL;
 
 	snprintf(path, sizeof path, "%s/sub/config.json", folder);
 	fake_world_open(&w, script);
@@ -299,11 +299,13 @@ static void test_login(void)
 	CHECK_STR(stored, path);
 	read_file(path, text, sizeof text);
 	CHECK_HAS(text, "\"auth\": \"dTpzZWNyZXQ=\"");
-	CHECK_OK(vn_registry_logout(w.fake.host, &w.opt, &w.events, &err), &err);
+	CHECK_OK(vn_registry_logout(w.fake.host, &w.opt, &w.events, &from, &err), &err);
+	CHECK_STR(from, path);
 	read_file(path, text, sizeof text);
 	CHECK(!strstr(text, "dTpzZWNyZXQ="));
-	CHECK_EQ(vn_registry_logout(w.fake.host, &w.opt, &w.events, &err), -VN_ENOTFOUND);
+	CHECK_EQ(vn_registry_logout(w.fake.host, &w.opt, &w.events, &from, &err), -VN_ENOTFOUND);
 	free(stored);
+	free(from);
 	fake_stop(&w.fake);
 }
 

@@ -205,6 +205,7 @@ static void test_helper_that_fails(void)
 static void test_logout(void)
 {
 	struct vn_err err = { 0 };
+	VN_AUTO_FREE char *from = NULL;
 	char text[2000];
 
 	clean();
@@ -217,7 +218,9 @@ static void test_logout(void)
 	     0600);
 	unlink(in_home(".docker/config.json"));
 	CHECK_EQ(symlink("real.json", in_home(".docker/config.json")), 0);
-	CHECK_OK(vn_registry_logout("https://r.example/", NULL, &events, &err), &err);
+	CHECK_OK(vn_registry_logout("https://r.example/", NULL, &events, &from, &err), &err);
+	CHECK_HAS(from, "/run/containers/auth.json, credential helper erase (");
+	CHECK_HAS(from, "/.docker/config.json");
 	content("run/containers/auth.json", text, sizeof text);
 	CHECK(!strstr(text, "r.example"));
 	CHECK_HAS(text, "\"keep\"");
@@ -230,7 +233,7 @@ static void test_logout(void)
 	struct stat st;
 	CHECK(lstat(in_home(".docker/config.json"), &st) == 0 && S_ISLNK(st.st_mode));
 	CHECK(stat(in_home("run/containers/auth.json"), &st) == 0 && (st.st_mode & 0777) == 0600);
-	CHECK_EQ(vn_registry_logout("t", NULL, &events, &err), -VN_ENOTFOUND);
+	CHECK_EQ(vn_registry_logout("t", NULL, &events, &from, &err), -VN_ENOTFOUND);
 }
 
 int main(void)

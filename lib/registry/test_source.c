@@ -1,5 +1,7 @@
 #include "registry/fake.h"
+#include "registry/words.h"
 #include "util/limits.h"
+#include <errno.h>
 
 #define MANIFEST                                                                                                       \
 	"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"     \
@@ -214,6 +216,19 @@ static void test_refused_connection(void)
 	CHECK_EQ(manifest(&w, "a:1", &err), -VN_ENETWORK);
 	CHECK_HAS(err.text, "cannot connect to 127.0.0.1:");
 	CHECK_HAS(err.text, "refused");
+}
+
+static void test_refused_by_proxy(void)
+{
+	struct vn_err err = { 0 };
+
+	CHECK_EQ(vn_words_connect("r.example:5000", "Failed to connect to proxy.example port 3128 after 1 ms: Couldn't connect", ECONNREFUSED,
+				  &err),
+		 VN_HTTP_NO_CONNECTION);
+	CHECK_HAS(err.text, "cannot connect to proxy.example:3128, the proxy on the way to r.example:5000: Connection refused");
+	CHECK_HAS(err.hint, "https_proxy");
+	vn_words_connect("[::1]:5000", "Failed to connect to ::1 port 5000 after 1 ms: Couldn't connect", ECONNREFUSED, &err);
+	CHECK_HAS(err.text, "cannot connect to [::1]:5000: ");
 }
 
 static void test_unknown_host(void)
@@ -466,6 +481,7 @@ int main(void)
 	RUN(test_retries_end);
 	RUN(test_html_refusal);
 	RUN(test_refused_connection);
+	RUN(test_refused_by_proxy);
 	RUN(test_unknown_host);
 	RUN(test_blob);
 	RUN(test_resume);

@@ -1,5 +1,6 @@
 #include "registry/words.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool says(const char *why, const char *const *pieces)
@@ -10,8 +11,23 @@ static bool says(const char *why, const char *const *pieces)
 	return false;
 }
 
+/* The library names whom it called: "Failed to connect to HOST port N after 3 ms: ...". Somebody else than the peer is a proxy. */
+static bool is_proxy(const char *peer, const char *why, char host[256], unsigned *ret_port)
+{
+	return sscanf(why, "Failed to connect to %255s port %5u ", host, ret_port) == 2 && !strstr(peer, host);
+}
+
 enum vn_http_trouble vn_words_connect(const char *peer, const char *why, int number, struct vn_err *err)
 {
+	char host[256];
+	unsigned port;
+
+	if (is_proxy(peer, why, host, &port)) {
+		vn_fail(err, VN_ENETWORK, "cannot connect to %s:%u, the proxy on the way to %s%s%s", host, port, peer, number ? ": " : "",
+			number ? strerror(number) : "");
+		vn_hint(err, "Check https_proxy, http_proxy and no_proxy in the environment.");
+		return VN_HTTP_NO_CONNECTION;
+	}
 	errno = number;
 	if (number)
 		vn_fail_sys(err, number == EACCES || number == EPERM ? VN_EIO : VN_ENETWORK, "cannot connect to %s", peer);
