@@ -419,7 +419,9 @@ static int learn(struct vn_auth *a, const struct vn_http_response *r, const char
 			return -err->code;
 	}
 	forget(a, sent);
-	*ret_again = a->scheme != VN_SCHEME_OTHER && (news || (a->scheme == VN_SCHEME_BEARER && *sent && !fresh && !a->creds.bearer));
+	/* a token that lives for a second may end on its way (RFC 6750, 3.1): the caller bounds how often that is believed */
+	bool stale = !fresh || (c && c->error && !strcmp(c->error, "invalid_token"));
+	*ret_again = a->scheme != VN_SCHEME_OTHER && (news || (a->scheme == VN_SCHEME_BEARER && *sent && stale && !a->creds.bearer));
 	return 0;
 }
 

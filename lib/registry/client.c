@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define BACKOFF_MS 500
+#define MOST_PROOFS 4                /* tokens that one request may use up */
 #define MOST_BACKOFF_MS 30000
 #define TELL_SECONDS 10              /* longer waits are told to people */
 
@@ -445,7 +446,7 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 			snprintf(detail, sizeof detail, "%.299s", err->text);
 			return vn_refusal_denied(c, call, 401, detail, err);
 		}
-		if (n == 0 && again && prove && proofs++ < 2)
+		if (n == 0 && again && prove && proofs++ < MOST_PROOFS)
 			continue;
 		if (n == 0 && prove && !call->soft && (r.status == 401 || r.status == 403)) {
 			struct vn_answer answer;

@@ -33,7 +33,7 @@ static int not_there(struct vn_client *c, const char *name, struct vn_http_respo
 	vn_tags_near(vn_buf_text(&tags), count, name, near, sizeof near);
 	if (near[0])
 		return vn_hint(err, "Near ones: %s.", near);
-	return count ? vn_hint(err, "It has %zu other tags.", count) : vn_hint(err, "It has no tags at all.");
+	return count ? vn_hint(err, "It has %zu other tag%s.", count, count == 1 ? "" : "s") : vn_hint(err, "It has no tags at all.");
 }
 
 static int too_large(struct vn_client *c, const char *name, struct vn_err *err)
