@@ -310,8 +310,11 @@ static void suggest(struct out *out, const struct cmd_call *call)
 	show_command(out, words, n);
 }
 
-static void show_next(struct out *out, const struct cmd_call *call, const struct vn_diff_summary *summary)
+static void show_next(struct out *out, const struct cmd_call *call, const struct vn_diff *diff)
 {
+	const struct vn_diff_summary *summary = vn_diff_get_summary(diff);
+	const struct vn_source_change *source;
+	size_t nsource = vn_diff_get_source(diff, &source);
 	static const enum vn_class real[] = { VN_CLASS_DEPENDENCY, VN_CLASS_CONFIG, VN_CLASS_OTHER };
 	OUT_CLEANUP(text_release) struct text blockers = { 0 }, line = { 0 };
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
@@ -333,6 +336,11 @@ static void show_next(struct out *out, const struct cmd_call *call, const struct
 		text_addf(&line, "A rebase saves nothing: what differs weighs about %s, a pull moves %s.",
 			  vn_size_text(summary->payload_bytes, a), vn_size_text(summary->pull_bytes, b));
 		out_paragraph(out, OUT_NOTE, 0, text_get(&line));
+	} else if (!blockers.len && nsource) {
+		text_addf(&line, "The images say that it is safe to rebase, but %s changed in the source since OLD was built. If NEW should "
+				 "have got that change, its build is what to look at first.", source[0].path);
+		out_paragraph(out, OUT_NOTE, 0, text_get(&line));
+		suggest(out, call);
 	} else if (!blockers.len) {
 		out_styled(out, OUT_GOOD, "Safe to rebase:");
 		out_put(out, "\n");
@@ -392,7 +400,7 @@ static void show_text(struct out *out, const struct cmd_call *call, const struct
 	}
 	show_details(out, call, diff);
 	if (!summary->identical)
-		show_next(out, call, summary);
+		show_next(out, call, diff);
 }
 
 static void free_diff(struct vn_diff **diff)

@@ -36,6 +36,7 @@ static const struct field top_fields[] = {
 };
 /* Labels that say when and from what it was built. */
 static const char *const stamp_labels[] = { "org.opencontainers.image.created", "org.opencontainers.image.revision",
+					    "org.opencontainers.image.version", "org.opencontainers.image.source",
 					    "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest",
 					    "org.label-schema.build-date", "org.label-schema.vcs-ref" };
 
