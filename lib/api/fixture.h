@@ -25,10 +25,10 @@ static inline void fixture_end(void)
 /* printf below the folder; eight of them live at a time. */
 static inline const char *at(const char *prefix, const char *name)
 {
-	static char path[8][600];
+	static char path[8][1024];
 	static unsigned turn;
 	char *p = path[turn++ % 8];
-	snprintf(p, 600, "%s%s/%s", prefix, fixture_dir, name);
+	snprintf(p, 1024, "%s%s/%s", prefix, fixture_dir, name);
 	return p;
 }
 #define below(name) at("", name)
@@ -125,7 +125,7 @@ static inline struct blob put_image(const char *layout, const struct spec *s)
 	VN_AUTO(vn_buf) config = VN_BUF(1 << 20), manifest = VN_BUF(1 << 20), ids = VN_BUF(1 << 20);
 	struct vn_digest digest;
 	const char *types[] = { VN_MT_OCI_MANIFEST, VN_MT_OCI_CONFIG, VN_MT_OCI_LAYER "+gzip" };
-	const char *docker[] = { VN_MT_DOCKER_MANIFEST, VN_MT_DOCKER_CONFIG, VN_MT_DOCKER_LAYER };
+	const char *docker[] = { VN_MT_DOCKER_MANIFEST, VN_MT_DOCKER_CONFIG, VN_MT_DOCKER_LAYER ".gzip" };
 	const char **t = s->docker ? docker : types;
 	vn_buf_addf(&manifest, &err, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"layers\":[", t[0]);
 	for (size_t i = 0; i < s->n; i++) {

@@ -10,11 +10,12 @@ const char *vn_role_name(enum vn_role role, bool split)
 	return split ? names[role] : names[VN_ROLE_REST];
 }
 
-/* A path that is to be carried or hidden, before NEW's tree says what it is. */
+/* A path that is to be carried or hidden, before NEW's tree says what it is. Of several for one path the first kind counts. */
+enum wish_kind { WISH_LINKED /* with its group */, WISH_CARRIED, WISH_WHITEOUT, WISH_BESIDE /* should NEW have it */ };
 struct wish {
 	const char *path;
 	enum vn_role role;
-	bool whiteout;
+	enum wish_kind kind;
 };
 struct group {
 	const char *first;
@@ -36,7 +37,7 @@ struct gathering {
 	bool partial, need_base;
 };
 
-static int wish(struct gathering *g, const char *path, enum vn_role role, bool whiteout, struct vn_err *err)
+static int wish(struct gathering *g, const char *path, enum vn_role role, enum wish_kind kind, struct vn_err *err)
 {
 	int r = vn_grow(&g->wishes, &g->wishes_cap, g->nwishes + 1, sizeof(*g->wishes), err);
 	if (r < 0)
@@ -44,17 +45,16 @@ static int wish(struct gathering *g, const char *path, enum vn_role role, bool w
 	const char *copy = vn_arena_text(&g->out->arena, path, err);
 	if (!copy)
 		return -(int)err->code;
-	g->wishes[g->nwishes++] = (struct wish){ copy, g->split ? role : VN_ROLE_REST, whiteout };
+	g->wishes[g->nwishes++] = (struct wish){ copy, g->split ? role : VN_ROLE_REST, kind };
 	return 0;
 }
 
-/* Carried paths before whiteouts of the same path, so that the latter can be dropped. */
 static int order_wishes(const void *x, const void *y)
 {
 	const struct wish *a = x, *b = y;
 	int order = vn_path_cmp(a->path, b->path);
 	if (!order)
-		order = a->whiteout - b->whiteout;
+		order = (int)a->kind - (int)b->kind;
 	return order ? order : (int)b->role - (int)a->role;
 }
 
@@ -80,15 +80,15 @@ static int wish_change(struct gathering *g, const struct vn_file_change *f, stru
 	enum vn_role role = role_of(f->class_);
 	int r = 0;
 	if (f->change == VN_RENAMED)
-		r = wish(g, f->from + 1, role, true, err);
+		r = wish(g, f->from + 1, role, WISH_WHITEOUT, err);
 	if (r < 0)
 		return r;
 	if (f->change == VN_REMOVED)
-		return wish(g, f->path + 1, role, true, err);
-	r = wish(g, f->path + 1, role, false, err);
+		return wish(g, f->path + 1, role, WISH_WHITEOUT, err);
+	r = wish(g, f->path + 1, role, WISH_CARRIED, err);
 	/* bytecode is used only beside the source whose time it is stamped with */
 	if (r == 0 && f->new_.type == '-' && vn_bytecode_source(f->path + 1, source, sizeof(source)))
-		r = wish(g, source, role, false, err);
+		r = wish(g, source, role, WISH_BESIDE, err);
 	return r;
 }
 
@@ -218,7 +218,7 @@ static int collect(struct gathering *g, struct vn_err *err)
 		if (m.e.kind == VN_KIND_WHITEOUT)
 			continue;
 		for (; r == 0 && at < g->nwishes && vn_path_cmp(g->wishes[at].path, m.e.path) < 0; at++)
-			if (g->wishes[at].whiteout)
+			if (g->wishes[at].kind == WISH_WHITEOUT)
 				r = push_whiteout(g, &g->wishes[at], &hidden, err);
 		if (r == 0)
 			r = enter(g, &m, err);
@@ -230,7 +230,7 @@ static int collect(struct gathering *g, struct vn_err *err)
 	if (r == 0 && more < 0)
 		r = more;
 	for (; r == 0 && at < g->nwishes; at++)
-		if (g->wishes[at].whiteout)
+		if (g->wishes[at].kind == WISH_WHITEOUT)
 			r = push_whiteout(g, &g->wishes[at], &hidden, err);
 	return r;
 }
@@ -277,10 +277,7 @@ static int add_groups(struct gathering *g, struct vn_err *err)
 		if (!hit)
 			continue;
 		/* one role for the whole group, or it could not stay linked */
-		r = wish(g, m.e.path, hit->role, false, err);
-		for (size_t i = 0; i < g->nwishes; i++)
-			if (!g->wishes[i].whiteout && !strcmp(g->wishes[i].path, m.e.path))
-				g->wishes[i].role = g->split ? hit->role : VN_ROLE_REST;
+		r = wish(g, m.e.path, hit->role, WISH_LINKED, err);
 	}
 	sort_wishes(g);
 	return r == 0 && more < 0 ? more : r;
