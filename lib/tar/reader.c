@@ -28,6 +28,7 @@ struct vn_tar {
 	struct vn_err failed;           /* of `in`, or the one that ended the reading: said again */
 	bool in_header;                 /* libarchive reads the headers of one entry */
 	uint64_t header_bytes;          /* whole blocks that it has taken for them so far */
+	int64_t header_at;              /* where those of the present entry begin, the primer counted */
 	uint64_t entries;
 	uint64_t holes;                 /* bytes of holes so far, all entries */
 	struct vn_tar_entry entry;
@@ -83,8 +84,11 @@ static int malformed(struct vn_tar *t, const char *text, struct vn_err *err)
 		return -(int)err->code;
 	}
 	const char *near = vn_buf_text(t->path.len ? &t->path : &t->last);
+	int64_t at = archive_read_header_position(t->archive);   /* an error code when libarchive has given up */
+	if (at < PRIMER_SIZE)
+		at = t->header_at;
 	vn_fail(err, VN_EFORMAT, "%s: %s, at byte %lld of the tar%s%.300s", t->what, text ? text : "malformed tar header",
-		(long long)archive_read_header_position(t->archive) - PRIMER_SIZE, *near ? ", near " : "", near);
+		(long long)(at > PRIMER_SIZE ? at - PRIMER_SIZE : 0), *near ? ", near " : "", near);
 	vn_in_settle(t->in, err);
 	return keep(t, err);
 }
@@ -362,6 +366,7 @@ static int next_entry(struct vn_tar *t, struct vn_err *err)
 	}
 	if (fatal(t->archive, code))
 		return malformed(t, explain(t), err);
+	t->header_at = archive_read_header_position(t->archive);
 	int rc = take_entry(t, err);
 	return rc < 0 ? rc : 1;
 }

@@ -128,6 +128,7 @@ static void test_truncation(void)
 		CHECK_EQ(rc, -VN_EFORMAT);
 		CHECK_HAS(err.text, "layer: ");
 		CHECK_HAS(err.text, "at byte ");
+		CHECK(!strstr(err.text, "byte -"));
 	}
 }
 
