@@ -246,10 +246,10 @@ static void show_facts(struct out *out, const struct vn_diff *diff)
 	config_facts(&facts, diff);
 	noise_facts(&facts, diff);
 	show_source(&facts, source, nsource);
-	if (!nsource && summary->source_revision_new)
-		show_fact(&facts, "source", OUT_DIM, "no dependency file changed%s%s",
-			  summary->source_revision_old ? " since " : "; OLD records no revision",
-			  summary->source_revision_old ? summary->source_revision_old : "");
+	if (!nsource && summary->source_revision_new && summary->source_revision_old)
+		show_fact(&facts, "source", OUT_DIM, "no dependency file changed since %s", summary->source_revision_old);
+	else if (!nsource && summary->source_revision_new)
+		show_fact(&facts, "source", OUT_NOTE, "what changed is not known: OLD records no revision of it");
 	out_table_print(&facts, out);
 }
 

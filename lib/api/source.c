@@ -34,10 +34,19 @@ int vn_source_look(struct vn *vn, const char *dir, const struct vn_config *old_c
 		vn_warn(vn_listeners(vn), "OLD records no revision (%s): what changed in %s since then is not known", REVISION, dir);
 		return 0;
 	}
-	r = vn_source_changed(dir, old, &ret->changes, err);
+	struct vn_err why = { 0 };
+	r = vn_source_changed(dir, old, &ret->changes, &why);
 	ret->has_changes = r == 0;
-	if (r < 0)
+	/* often the revision of a base image's own source, whose labels every image above inherits */
+	if (r == -VN_ENOTFOUND || r == -VN_EUSAGE) {
+		vn_warn(vn_listeners(vn), "%s: what changed in %s since OLD was built is not known%s%s", why.text, dir,
+			*why.hint ? "; " : "", why.hint);
+		return 0;
+	}
+	if (r < 0) {
+		*err = why;
 		vn_source_report_release(ret);
+	}
 	return r;
 }
 
