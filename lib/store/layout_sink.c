@@ -120,6 +120,7 @@ static void collect_leftovers(const struct layout_sink *l)
 static int make_ready(struct layout_sink *l, struct vn_err *err)
 {
 	bool there = false;
+	VN_AUTO_CLOSE int lock = -1;     /* nobody collects the file that is about to become oci-layout */
 	VN_AUTO_FREE char *index = NULL, *file = NULL;
 	if (l->ready)
 		return 0;
@@ -136,10 +137,13 @@ static int make_ready(struct layout_sink *l, struct vn_err *err)
 		return rc;
 	if (stat(index, &l->index_before) < 0)
 		l->index_before = (struct stat){ 0 };
-	if (there)
+	if (there) {
 		collect_leftovers(l);
-	else
-		rc = vn_fs_replace(file, VN_LAYOUT_TEXT, strlen(VN_LAYOUT_TEXT), 0644, err);
+	} else {
+		rc = lock_dir(l, LOCK_SH, &lock, err);
+		if (rc == 0)
+			rc = vn_fs_replace(file, VN_LAYOUT_TEXT, strlen(VN_LAYOUT_TEXT), 0644, err);
+	}
 	l->ready = rc == 0;
 	return rc;
 }
