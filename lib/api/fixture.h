@@ -12,7 +12,10 @@ static char fixture_dir[256];
 static inline void fixture_begin(void)
 {
 	const char *dir = getenv("TMPDIR");
-	snprintf(fixture_dir, sizeof(fixture_dir), "%s/veneer-api-XXXXXX", dir && *dir && strlen(dir) < 200 ? dir : "/tmp");
+	/* what is published is synced, hundreds of times */
+	if (!dir || !*dir || strlen(dir) > 200)
+		dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	snprintf(fixture_dir, sizeof(fixture_dir), "%s/veneer-api-XXXXXX", dir);
 	CHECK(mkdtemp(fixture_dir) != NULL);
 }
 

@@ -120,8 +120,11 @@ int vn_cursor_next(struct vn_cursor *c, struct vn_entry *ret, struct vn_err *err
 	int r = c->len - c->pos < WINDOW / 8 ? fill(c, WINDOW, err) : 0;
 	if (r == 0)
 		r = vn_record_decode(c->data + c->pos, c->len - c->pos, ret, &used, c->x->name, err);
-	if (r == -VN_EFORMAT && fill(c, VN_RECORD_MAX, err) == 0)
+	if (r == -VN_EFORMAT && fill(c, VN_RECORD_MAX, err) == 0) {
 		r = vn_record_decode(c->data + c->pos, c->len - c->pos, ret, &used, c->x->name, err);
+		if (r == 0)
+			memset(err, 0, sizeof(*err));
+	}
 	if (r < 0)
 		return r;
 	c->pos += used;
