@@ -19,6 +19,12 @@ static const enum vn_rebase_mode modes[] = { VN_MODE_DEFAULT, VN_MODE_CONTENT, V
 static const char *const accept_names[] = { "dependency", "config", "other", NULL };
 static const enum vn_class accept_classes[] = { VN_CLASS_DEPENDENCY, VN_CLASS_CONFIG, VN_CLASS_OTHER };
 
+/* False when paths mode refuses: nothing has been put together then, and there are no bytes to speak of. */
+static bool planned(const struct vn_rebase_image *image)
+{
+	return !image->nblockers && image->digest && *image->digest;
+}
+
 static void layer_facts(struct out_table *facts, const struct vn_rebase_image *image, bool dry_run)
 {
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
@@ -40,7 +46,7 @@ static void layer_facts(struct out_table *facts, const struct vn_rebase_image *i
 		facts->failed |= text.failed;
 		show_fact(facts, layer->role, OUT_GOOD, "%s%s", dry_run ? "about " : "", text_get(&text));
 	}
-	if (!image->nlayers && !image->nblockers)
+	if (!image->nlayers && planned(image))
 		show_fact(facts, "veneer", OUT_DIM, "no layer is needed");
 }
 
@@ -83,7 +89,7 @@ static void carried_facts(struct out_table *facts, const struct vn_rebase_image 
 	}
 	show_config(facts, "image config", image->config, image->nconfig, &ignored);
 	if (image->accepted && *image->accepted)
-		show_fact(facts, "accepted", OUT_NOTE, "%s: left as in OLD, and recorded in the image", image->accepted);
+		show_fact(facts, "accepted", OUT_NOTE, "%s: files left as in OLD, and recorded in the image", image->accepted);
 	facts->failed |= packages.failed || ignored.failed || classes.failed;
 }
 
@@ -95,7 +101,7 @@ static void image_facts(struct out_table *facts, const struct vn_rebase_image *i
 		  image->base_digest ? image->base_digest : "OLD", image->base_layers, image->base_layers == 1 ? "" : "s");
 	layer_facts(facts, image, dry_run);
 	carried_facts(facts, image);
-	if (!image->nblockers)
+	if (planned(image))
 		show_fact(facts, "pull", OUT_PLAIN, "%s instead of %s", vn_size_text(image->pull_after, a),
 			  vn_size_text(image->pull_before, b));
 	proof_fact(facts, image);
@@ -139,7 +145,7 @@ static void show_text(struct out *out, const struct vn_rebase_result *result, bo
 	for (size_t i = 0; i < result->nimages; i++) {
 		OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
 
-		refused |= result->images[i].nblockers != 0;
+		refused |= !planned(&result->images[i]);
 		if (result->nimages == 1) {
 			image_facts(&last, &result->images[i], dry_run);
 			break;
