@@ -222,8 +222,8 @@ static void test_refused_by_proxy(void)
 {
 	struct vn_err err = { 0 };
 
-	CHECK_EQ(vn_words_connect("r.example:5000", "Failed to connect to proxy.example port 3128 after 1 ms: Couldn't connect", ECONNREFUSED,
-				  &err),
+	CHECK_EQ(vn_words_connect("r.example:5000", "Failed to connect to proxy.example port 3128 after 1 ms: Couldn't connect",
+				  ECONNREFUSED, &err),
 		 VN_HTTP_NO_CONNECTION);
 	CHECK_HAS(err.text, "cannot connect to proxy.example:3128, the proxy on the way to r.example:5000: Connection refused");
 	CHECK_HAS(err.hint, "https_proxy");

@@ -12,18 +12,29 @@ static bool says(const char *why, const char *const *pieces)
 }
 
 /* The library names whom it called: "Failed to connect to HOST port N after 3 ms: ...". Somebody else than the peer is a proxy. */
-static bool is_proxy(const char *peer, const char *why, char host[256], unsigned *ret_port)
+static bool is_proxy(const char *peer, const char *why, char host[256], char port[8])
 {
-	return sscanf(why, "Failed to connect to %255s port %5u ", host, ret_port) == 2 && !strstr(peer, host);
+	static const char lead[] = "Failed to connect to ", middle[] = " port ";
+	const char *name = why + sizeof lead - 1;
+	if (strncmp(why, lead, sizeof lead - 1))
+		return false;
+	size_t len = strcspn(name, " "), digits;
+	if (len >= 256 || strncmp(name + len, middle, sizeof middle - 1))
+		return false;
+	digits = strspn(name + len + sizeof middle - 1, "0123456789");
+	if (!digits || digits > 5)
+		return false;
+	snprintf(host, 256, "%.*s", (int)len, name);
+	snprintf(port, 8, "%.*s", (int)digits, name + len + sizeof middle - 1);
+	return !strstr(peer, host);
 }
 
 enum vn_http_trouble vn_words_connect(const char *peer, const char *why, int number, struct vn_err *err)
 {
-	char host[256];
-	unsigned port;
+	char host[256], port[8];
 
-	if (is_proxy(peer, why, host, &port)) {
-		vn_fail(err, VN_ENETWORK, "cannot connect to %s:%u, the proxy on the way to %s%s%s", host, port, peer, number ? ": " : "",
+	if (is_proxy(peer, why, host, port)) {
+		vn_fail(err, VN_ENETWORK, "cannot connect to %s:%s, the proxy on the way to %s%s%s", host, port, peer, number ? ": " : "",
 			number ? strerror(number) : "");
 		vn_hint(err, "Check https_proxy, http_proxy and no_proxy in the environment.");
 		return VN_HTTP_NO_CONNECTION;
