@@ -337,8 +337,9 @@ static void show_next(struct out *out, const struct cmd_call *call, const struct
 			  vn_size_text(summary->payload_bytes, a), vn_size_text(summary->pull_bytes, b));
 		out_paragraph(out, OUT_NOTE, 0, text_get(&line));
 	} else if (!blockers.len && nsource) {
-		text_addf(&line, "The images say that it is safe to rebase, but %s changed in the source since OLD was built. If NEW should "
-				 "have got that change, its build is what to look at first.", source[0].path);
+		text_addf(&line,
+			  "The images say that it is safe to rebase, but %s changed in the source since OLD was built. If NEW should "
+			  "have got that change, its build is what to look at first.", source[0].path);
 		out_paragraph(out, OUT_NOTE, 0, text_get(&line));
 		suggest(out, call);
 	} else if (!blockers.len) {
