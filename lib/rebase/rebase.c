@@ -555,11 +555,14 @@ static int run(const struct vn_rebase_input *in, struct vn_rebase *r, struct vn_
 	return r->result.up_to_date ? prove(in, r, sink, err) : write_and_prove(in, r, sink, err);
 }
 
-static bool has_blockers(const struct vn_rebase *r)
+/* What stands in the way, or a plan: also when the images of other platforms were not looked at any more. */
+static bool has_more_to_say(const struct vn_rebase *r, bool paths)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i].nblockers || (r->list[i].diff && r->list[i].diff->nconfig))
+	for (size_t i = 0; i < r->n; i++) {
+		const struct vn_rebase_one *o = &r->list[i];
+		if (o->nblockers || (paths && o->diff && o->diff->nconfig) || !vn_digest_none(&o->doc.desc.digest))
 			return true;
+	}
 	return false;
 }
 
@@ -575,8 +578,7 @@ int vn_rebase_images(const struct vn_rebase_input *in, struct vn_rebase **ret, s
 		return rc;
 	}
 	struct vn_err why = *err;
-	/* a refusal shows its blockers, or a plan that is complete */
-	bool show = r->n && r->list[r->n - 1].diff && (r->root.media_type || has_blockers(r));
+	bool show = rc == 0 || has_more_to_say(r, in->options->mode == VN_MODE_PATHS);
 	int filled = show ? vn_rebase_fill(r, in, err) : 0;
 	if (filled < 0 || !show) {
 		vn_rebase_free(r);
