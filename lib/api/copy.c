@@ -1,13 +1,49 @@
 #include "api/context.h"
+#include "image/convert.h"
 #include "util/cleanup.h"
+#include "util/limits.h"
 #include <stdio.h>
 #include <string.h>
+
+/* Is `now`, which the tag names, what this image becomes there? An engine names images by their configuration; where only OCI
+ * is taken, a Docker manifest becomes another one. */
+static int same_image(const struct vn_image *image, const struct vn_sink *to, const struct vn_desc *now, bool *ret, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) oci = { 0 };
+	const struct vn_digest *digest = &image->desc.digest;
+	int r = 0;
+	if (vn_mediatype(now->media_type)->kind == VN_KIND_CONFIG) {
+		digest = &image->manifest.config.digest;
+	} else if (to->ops->only == VN_FAMILY_OCI && image->manifest.family == VN_FAMILY_DOCKER) {
+		r = vn_manifest_to_oci(&image->manifest, &bytes, &oci, err);
+		digest = &oci.digest;
+	}
+	*ret = r == 0 && vn_digest_equal(digest, &now->digest);
+	return r;
+}
+
+/* The same image again is no move. */
+static int is_there(struct vn_source *from, const struct vn_sink *to, const struct vn_platform *want, const struct vn_desc *now,
+		    struct vn_cache *cache, bool *ret, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) root = { 0 };
+	VN_AUTO(vn_image) image = { 0 };
+	int r = want ? 0 : vn_source_manifest(from, NULL, &bytes, &root, err);
+	if (r < 0)
+		return r;
+	*ret = !want && vn_digest_equal(&root.digest, &now->digest);
+	if (*ret || (!want && vn_mediatype(root.media_type)->kind != VN_KIND_MANIFEST))
+		return 0;
+	r = want ? vn_image_open(from, want, cache, &image, err) : vn_image_open_child(from, &root, cache, &image, err);
+	return r < 0 ? r : same_image(&image, to, now, ret, err);
+}
 
 static int check_tag(struct vn_source *from, struct vn_sink *to, const struct vn_platform *want, bool move_tag, struct vn_cache *cache,
 		     struct vn_err *err)
 {
 	VN_AUTO(vn_desc) now = { 0 };
-	struct vn_image image;
 	if (move_tag)
 		return 0;
 	int r = to->ops->current(to, &now, err);
@@ -15,19 +51,8 @@ static int check_tag(struct vn_source *from, struct vn_sink *to, const struct vn
 		return 0;
 	if (r < 0)
 		return r;
-	/* the same image again is no move */
-	VN_AUTO(vn_buf) bytes = VN_BUF(8u << 20);
-	VN_AUTO(vn_desc) root = { 0 };
 	bool same = false;
-	if (want) {
-		memset(&image, 0, sizeof(image));
-		r = vn_image_open(from, want, cache, &image, err);
-		same = r == 0 && vn_digest_equal(&image.desc.digest, &now.digest);
-		vn_image_release(&image);
-	} else {
-		r = vn_source_manifest(from, NULL, &bytes, &root, err);
-		same = r == 0 && vn_digest_equal(&root.digest, &now.digest);
-	}
+	r = is_there(from, to, want, &now, cache, &same, err);
 	if (r < 0 || same)
 		return r;
 	vn_fail(err, VN_EREFUSED, "%s already names %s; not moved", to->ref.text, now.digest.text);
