@@ -122,15 +122,15 @@ static int compare_keys(struct changes *c, const char *field, const struct vn_jv
 	return r;
 }
 
-/* The variable's value in a list of NAME=VALUE; the last one counts, as for execve. */
+/* The variable's value in a list of NAME=VALUE; the last one counts, as in a shell that reads them. A name without '=' is empty. */
 static const char *value_of(const struct vn_jv *env, const char *name, size_t len)
 {
 	struct vn_err ignored = { 0 };
 	const char *found = NULL, *text;
 	for (size_t i = 0; vn_jv_is_array(env) && i < vn_jv_count(env); i++) {
 		struct vn_jv one = vn_jv_at(env, i);
-		if (vn_jv_text(&one, &text, &ignored) == 0 && !strncmp(text, name, len) && text[len] == '=')
-			found = text + len + 1;
+		if (vn_jv_text(&one, &text, &ignored) == 0 && !strncmp(text, name, len) && (text[len] == '=' || !text[len]))
+			found = text + len + (text[len] == '=');
 	}
 	return found;
 }
@@ -163,8 +163,11 @@ static int compare_variables(struct changes *c, const struct vn_jv *a, const str
 				continue;
 			size_t len = strcspn(text, "=");
 			const char *mine = value_of(list, text, len), *theirs = value_of(other, text, len);
+			/* once, where its value stands */
+			if (mine != text + len + (text[len] == '='))
+				continue;
 			/* the first pass tells what differs and what is gone, the second what is new */
-			bool tell = side ? !theirs : !theirs || (mine && strcmp(mine, theirs));
+			bool tell = !theirs || (!side && strcmp(mine, theirs));
 			int r = !tell ? 0 : add_variable(c, text, len, side ? NULL : mine, side ? mine : theirs, err);
 			if (r < 0)
 				return r;

@@ -248,7 +248,7 @@ static int compare_files(struct vn_diff *d, const struct vn_diff_images_options 
 	if (r == 0)
 		r = vn_files_pair_renames(&d->files, err);
 	if (r == 0)
-		vn_files_pair_bytecode(&d->files);
+		r = vn_files_pair_bytecode(&d->files, err);
 	return r;
 }
 

@@ -47,7 +47,7 @@ void vn_files_release(struct vn_file_list *files);
 /* Removed and added files that are one that moved: same contents, or an Azure ML model under its next version. */
 int vn_files_pair_renames(struct vn_file_list *files, struct vn_err *err);
 /* Bytecode that differs only by its stamp must stay with its source: where the source really changed, it is no noise. */
-void vn_files_pair_bytecode(struct vn_file_list *files);
+int vn_files_pair_bytecode(struct vn_file_list *files, struct vn_err *err);
 const struct vn_file_change *vn_files_find(const struct vn_file_list *files, const char *path);      /* without '/' */
 /* "usr/lib/x.py" of "usr/lib/__pycache__/x.cpython-39.pyc" or "usr/lib/x.pyc" into out; false when it is no bytecode. */
 bool vn_bytecode_source(const char *path, char *out, size_t size);

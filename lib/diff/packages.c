@@ -18,6 +18,23 @@ static int by_all(const void *x, const void *y)
 	return order ? order : strcmp(a->version, b->version);
 }
 
+/* What both have is no change, also where several versions are installed side by side. */
+static void drop_common(struct vn_package_list *a, struct vn_package_list *b)
+{
+	size_t i = 0, j = 0, na = 0, nb = 0;
+	while (i < a->n || j < b->n) {
+		int order = i == a->n ? 1 : j == b->n ? -1 : by_all(&a->list[i], &b->list[j]);
+		if (order < 0)
+			a->list[na++] = a->list[i];
+		if (order > 0)
+			b->list[nb++] = b->list[j];
+		i += order <= 0;
+		j += order >= 0;
+	}
+	a->n = na;
+	b->n = nb;
+}
+
 int vn_packages_compare(struct vn_package_list *old_list, struct vn_package_list *new_list, struct vn_package_change **ret,
 			size_t *ret_n, struct vn_err *err)
 {
@@ -27,14 +44,13 @@ int vn_packages_compare(struct vn_package_list *old_list, struct vn_package_list
 		qsort(old_list->list, old_list->n, sizeof(*old_list->list), by_all);
 	if (new_list->n)
 		qsort(new_list->list, new_list->n, sizeof(*new_list->list), by_all);
+	drop_common(old_list, new_list);
 	while (i < old_list->n || j < new_list->n) {
 		const struct vn_found_package *a = i < old_list->n ? &old_list->list[i] : NULL;
 		const struct vn_found_package *b = j < new_list->n ? &new_list->list[j] : NULL;
 		int order = !a ? 1 : !b ? -1 : by_name(a, b);
 		i += order <= 0;
 		j += order >= 0;
-		if (order == 0 && !strcmp(a->version, b->version))
-			continue;
 		int r = vn_grow(&list, &cap, n + 1, sizeof(*list), err);
 		if (r < 0) {
 			free(list);

@@ -15,7 +15,8 @@ bool vn_bytecode_source(const char *path, char *out, size_t size)
 	const char *cache = "__pycache__/";
 	size_t cache_len = strlen(cache);
 	int written;
-	if (dir >= cache_len && !strncmp(base - cache_len, cache, cache_len))
+	if (dir >= cache_len && !strncmp(base - cache_len, cache, cache_len) &&
+	    (dir == cache_len || path[dir - cache_len - 1] == '/'))
 		written = snprintf(out, size, "%.*s%.*s.py", (int)(dir - cache_len), path, (int)strcspn(base, "."), base);
 	else
 		written = snprintf(out, size, "%.*s", (int)(n - 1), path);
@@ -27,7 +28,29 @@ static bool is_real(const struct vn_file_change *f)
 	return f->class_ != VN_CLASS_METADATA && f->class_ != VN_CLASS_NOISE;
 }
 
-static void move_class(struct vn_file_list *files, struct vn_file_change *f, const struct vn_rule *rule)
+/* `layer` SIZE_MAX: of what was removed. */
+static void use_less(struct vn_file_list *files, const struct vn_rule *rule, size_t layer, uint64_t bytes)
+{
+	for (size_t i = 0; i < files->nuses; i++) {
+		struct vn_rule_use *u = &files->uses[i];
+		bool same = u->layer == layer && u->rule->class_ == rule->class_ && !strcmp(u->rule->name, rule->name);
+		if (!same || !u->files)
+			continue;
+		u->files--;
+		u->bytes -= bytes < u->bytes ? bytes : u->bytes;
+		break;
+	}
+}
+
+static int use_more(struct vn_file_list *files, const struct vn_rule *rule, size_t layer, uint64_t bytes, struct vn_err *err)
+{
+	int r = vn_grow(&files->uses, &files->uses_cap, files->nuses + 1, sizeof(*files->uses), err);
+	if (r == 0)
+		files->uses[files->nuses++] = (struct vn_rule_use){ rule, layer, 1, bytes };
+	return r;
+}
+
+static int move_class(struct vn_file_list *files, struct vn_file_change *f, const struct vn_rule *rule, struct vn_err *err)
 {
 	uint64_t bytes = f->new_.present && f->new_.type == '-' ? f->new_.size : 0;
 	files->class_files[f->class_]--;
@@ -36,29 +59,24 @@ static void move_class(struct vn_file_list *files, struct vn_file_change *f, con
 	f->rule = rule->name;
 	files->class_files[f->class_]++;
 	files->class_bytes[f->class_] += bytes;
-	for (size_t i = 0; i < files->nuses; i++) {
-		struct vn_rule_use *u = &files->uses[i];
-		if (u->layer != f->layer - 1)
-			continue;
-		if (u->rule == &vn_rule_bytecode) {
-			u->files--;
-			u->bytes -= bytes;
-			break;
-		}
-	}
+	use_less(files, &vn_rule_bytecode, f->layer - 1, bytes);
+	return use_more(files, rule, f->layer - 1, bytes, err);
 }
 
-void vn_files_pair_bytecode(struct vn_file_list *files)
+int vn_files_pair_bytecode(struct vn_file_list *files, struct vn_err *err)
 {
 	char source[4096];
-	for (size_t i = 0; i < files->n; i++) {
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < files->n; i++) {
 		struct vn_file_change *f = &files->list[i];
-		if (strcmp(f->rule, vn_rule_bytecode.name) || !vn_bytecode_source(f->path + 1, source, sizeof(source)))
+		if (strcmp(f->rule, vn_rule_bytecode.name) || f->class_ != VN_CLASS_NOISE ||
+		    !vn_bytecode_source(f->path + 1, source, sizeof(source)))
 			continue;
 		const struct vn_file_change *py = vn_files_find(files, source);
 		if (py && is_real(py))
-			move_class(files, f, &vn_rule_bytecode_pair);
+			r = move_class(files, f, &vn_rule_bytecode_pair, err);
 	}
+	return r;
 }
 
 /* "…/azureml-models/NAME/" and what follows the version: the registered model that both paths are versions of. */
@@ -139,6 +157,7 @@ static void join(struct vn_file_list *files, size_t removed, size_t added)
 	to->old_ = from->old_;
 	to->fields = same ? 0 : VN_FIELD_CONTENT;
 	files->class_files[from->class_]--;
+	use_less(files, &(struct vn_rule){ from->rule, from->class_, NULL, 0 }, SIZE_MAX, 0);
 	from->path = NULL;
 	join_models(files, to);
 }
