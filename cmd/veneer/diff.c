@@ -162,7 +162,8 @@ static void model_facts(struct out_table *facts, const struct vn_diff *diff)
 	} else if (n) {
 		show_fact(facts, "model", OUT_DIM, "unchanged (%zu found)", n);
 	} else {
-		show_fact(facts, "model", OUT_DIM, "none found");
+		/* no file was read when all layers are shared */
+		show_fact(facts, "model", OUT_DIM, summary->files_new || summary->files_old ? "none found" : "unchanged");
 	}
 }
 
@@ -214,6 +215,8 @@ static void noise_facts(struct out_table *facts, const struct vn_diff *diff)
 		show_fact(facts, "metadata", OUT_DIM, "%s %s in nothing but times",
 			  vn_count_text(summary->class_files[VN_CLASS_METADATA], count),
 			  summary->class_files[VN_CLASS_METADATA] == 1 ? "file differs" : "files differ");
+	if (!summary->files_new && !summary->files_old)
+		return;
 	show_fact(facts, "equal", OUT_DIM, "%s of %s files", vn_count_text(summary->files_equal, count),
 		  vn_count_text(summary->files_new, (char[VN_COUNT_TEXT]){ 0 }));
 }

@@ -1,9 +1,11 @@
 #include "cmd.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What went wrong, and below it what to do. */
@@ -79,6 +81,15 @@ static bool have_standard_files(void)
 	return true;
 }
 
+/* As when `head` has seen enough: nobody is left to be told anything. */
+static bool reader_gone(void)
+{
+	struct pollfd out = { .fd = 1, .events = POLLOUT };
+	struct stat st;
+
+	return fstat(1, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
 	struct vn_err err = { 0 };
@@ -93,7 +104,12 @@ int main(int argc, char **argv)
 	meter_open(&meter, stderr, false, false);
 	rc = dispatch(argc, argv, &out, &meter, &err);
 	status = rc < 0 ? complain(&meter, &err) : rc;
-	if (out_finish(&out, &err) < 0 && (rc >= 0 || status < 3))
+	if (out_finish(&out, &err) < 0 && (rc >= 0 || status < 3)) {
+		if (reader_gone()) {
+			signal(SIGPIPE, SIG_DFL);
+			raise(SIGPIPE);
+		}
 		status = complain(&meter, &err);
+	}
 	return status;
 }
