@@ -160,10 +160,25 @@ static int take_contents(struct builder *b, struct vn_tar *tar, struct vn_entry 
 	return r;
 }
 
+/* The first folder in `path` whose name is a whiteout's; NULL when there is none. */
+static const char *marked_folder(const char *path)
+{
+	for (const char *slash; (slash = strchr(path, '/')); path = slash + 1)
+		if (!strncmp(path, ".wh.", 4))
+			return path;
+	return NULL;
+}
+
 /* ".wh.NAME" and ".wh..wh..opq" (image-spec layer.md, "Whiteouts"). Other names under ".wh..wh." are AUFS's own: ignored. */
 static int add_whiteout(struct builder *b, const char *path, bool *ret_done, struct vn_err *err)
 {
-	const char *base = vn_path_base(path);
+	const char *base = vn_path_base(path), *folder = marked_folder(path);
+	/* what AUFS kept in folders of its own is no part of the image */
+	*ret_done = folder && !strncmp(folder, ".wh..wh.", 8);
+	if (*ret_done)
+		return 0;
+	if (folder)
+		return vn_fail(err, VN_EUNSAFE, "%s: \"%s\" lies below a whiteout", b->name, path);
 	*ret_done = !strncmp(base, ".wh.", 4);
 	if (!*ret_done)
 		return 0;

@@ -89,7 +89,7 @@ static void test_order_and_repeats(void)
 	CHECK_STR(list("w a; w a; w b"), "w a!, w b!");
 	CHECK_STR(list("w a/b; w a/c"), "w a/b!, w a/c!");
 	/* AUFS's own, and names that only look so */
-	CHECK_STR(list("f .wh..wh.aufs 1; f .wh..wh.orph 1; f a.wh.b 1; f .wh 1"), "- .wh, - a.wh.b");
+	CHECK_STR(list("f .wh..wh.aufs 1; d .wh..wh.plnk; f .wh..wh.plnk/12.34 1; f a.wh.b 1; f .wh 1"), "- .wh, - a.wh.b");
 }
 
 static void test_hard_links(void)
@@ -117,6 +117,9 @@ static void test_unsafe(void)
 	CHECK_HAS(list("l / a"), "error");
 	CHECK_STR(list("f .wh.. 1"), "error 9");
 	CHECK_STR(list("f d/.wh... 1"), "error 9");
+	CHECK_STR(list("f .wh.a/x 1"), "error 9");
+	CHECK_STR(list("f d/.wh.a/x/y 1"), "error 9");
+	CHECK_STR(list("d d/.wh.a/x"), "error 9");
 }
 
 /* ---- bytecode */

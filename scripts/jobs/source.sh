@@ -183,6 +183,23 @@ job_shellcheck() {
     return $bad
 }
 
+# The names of rules are what people read in a diff.
+job_rules() {
+    local name bad=0 count=0
+    while read -r name; do
+        count=$((count + 1))
+        grep -qE "^\.(It )?Cm (.* )?$name( |\$)" man/veneer-diff.1 || {
+            echo "man/veneer-diff.1 does not describe the rule $name"
+            bad=1
+        }
+    done < <({
+        sed -nE 's/.*\{ "([a-z-]+)", VN_CLASS_.*/\1/p; s/.*add\(rules, "([a-z-]+)".*/\1/p' lib/diff/rules.c
+        grep -oE '"(build-stamp|docker-builder|veneer-lineage)"' lib/diff/config.c | tr -d '"'
+    } | sort -u)
+    printf '%d rules\n' $count
+    [ $count -gt 30 ] && return $bad
+}
+
 job_static() {
     local flags sources bad=0
     mapfile -t flags < <(flags_of_tree)
