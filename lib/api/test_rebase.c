@@ -407,8 +407,8 @@ static void history_of(const char *layout, const struct outcome *o, struct vn_co
 static void test_history(void)
 {
 	static const char *const histories[] = {
-		",\"history\":[{\"created_by\":\"one\"},{\"created_by\":\"env\",\"empty_layer\":true},{\"created_by\":\"two\"},"
-		"{\"created_by\":\"cmd\",\"empty_layer\":true}]",
+		(",\"history\":[{\"created_by\":\"one\"},{\"created_by\":\"env\",\"empty_layer\":true},{\"created_by\":\"two\"},"
+		 "{\"created_by\":\"cmd\",\"empty_layer\":true}]"),
 		",\"history\":[{\"created_by\":\"only one for two layers\"}]", ",\"history\":[]", "",
 	};
 	put_heavy("his-new", "f a 2", 2, NULL);

@@ -22,7 +22,9 @@ static void expect(struct situation *s, const char *sentence)
 	struct vn_err err = { 0 };
 	const char *text = NULL;
 	struct vn_layer_index none = VN_LAYER_INDEX;
+	struct vn_image_layer layer = { .step = "" };
 	s->image.nlayers = 1;
+	s->image.layers = &layer;
 	s->d.trees.new_.image = &s->image;
 	s->d.trees.new_.layers = &none;
 	s->d.files.list = s->files;
