@@ -178,7 +178,7 @@ static void test_bytecode(void)
 		size_t len = write_bytecode(one, &bytecodes[i], 1000);
 		write_bytecode(two, &bytecodes[i], 2000);
 		/* short files end before the head is full */
-		for (; len >= 17; len = len == 200 ? 64 : len == 64 ? 40 : len == 40 ? 17 : 0) {
+		for (; len >= 17; len = len == 200 ? 65 : len == 65 ? 63 : len == 63 ? 17 : 0) {
 			one_entry("m.pyc", one, len, 0, &a);
 			one_entry("m.pyc", two, len, 1, &b);
 			CHECK_EQ((a.flags & VN_ENTRY_STAMPED) != 0, bytecodes[i].stamped);
@@ -334,7 +334,7 @@ static void test_many(void)
 	struct vn_err err = { 0 };
 	struct vn_cursor *c = NULL;
 	struct vn_entry e;
-	char path[64], last[64] = "";
+	char path[64] = "", last[64] = "";
 	int n = 0;
 	pen_open(&p);
 	for (unsigned i = 0; i < 100000; i++) {
