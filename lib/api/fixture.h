@@ -179,6 +179,48 @@ static inline struct blob put_stack(const char *layout, const char *text)
 	return put_layout(layout, &s);
 }
 
+/* A base that is worth keeping, and an application over it. Random bytes do not compress: the shared layer weighs something. */
+static inline void heavy(struct spec *s, unsigned seed)
+{
+	struct pen p;
+	char bytes[6000];
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		seed = seed * 1103515245 + 12345;
+		bytes[i] = (char)(seed >> 16);
+	}
+	pen_open(&p);
+	pen_text(&p, "d usr 0755; d usr/lib");
+	pen_file(&p, "usr/lib/big", bytes, sizeof(bytes));
+	pen_close(&p);
+	s->tars[s->n++] = p.bytes;
+}
+
+/* NEW's rebuilt layer is as heavy as OLD's and differs by what `text` says. */
+static inline void heavy_text(struct spec *s, unsigned seed, const char *text, unsigned stamp)
+{
+	struct pen p;
+	char bytes[6000], line[64];
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		seed = seed * 1103515245 + 12345;
+		bytes[i] = (char)(seed >> 16);
+	}
+	pen_open(&p);
+	pen_file(&p, "opt/data", bytes, sizeof(bytes));
+	snprintf(line, sizeof(line), "m opt/stamp %u", stamp);
+	pen_text(&p, line);
+	pen_text(&p, text);
+	pen_close(&p);
+	s->tars[s->n++] = p.bytes;
+}
+
+static inline struct blob put_heavy(const char *layout, const char *text, unsigned stamp, const char *config)
+{
+	struct spec s = { .config = config };
+	heavy(&s, 1);
+	heavy_text(&s, 2, text, stamp);
+	return put_layout(layout, &s);
+}
+
 /* ---- reading results */
 static inline void read_blob(const char *layout, const char *digest, struct vn_buf *ret)
 {

@@ -159,8 +159,9 @@ static void test_users_come_first(void)
 
 static void test_azureml_environment(void)
 {
-	static const char text[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"config\":"
-				   "{\"Env\":[\"AZUREML_MODEL_DIR=/srv/m\",\"AZUREML_ENTRY_SCRIPT=run.py\",\"AML_APP_ROOT=/srv/app\"]}}";
+	static const char text[] =
+		"{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"config\":"
+		"{\"Env\":[\"AZUREML_MODEL_DIR=/srv/m\",\"AZUREML_ENTRY_SCRIPT=run.py\",\"AML_APP_ROOT=/srv/app\"]}}";
 	struct vn_config config = { 0 };
 	struct vn_rules rules;
 	struct vn_err err = { 0 };

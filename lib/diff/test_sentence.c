@@ -65,8 +65,8 @@ static void test_differ(void)
 	add(&s, VN_CLASS_SCORE, 900);
 	add(&s, VN_CLASS_CONFIG, 1900);
 	s.d.summary.payload_bytes = 0;
-	expect(&s, "2.0 MB would be pulled: 997.0 kB differ only in build noise, 1.0 MB is your model, 1.0 kB is your score script, 2.0 kB is "
-		   "settings.");
+	expect(&s, "2.0 MB would be pulled: 997.0 kB differ only in build noise, 1.0 MB is your model, "
+		   "1.0 kB is your score script, 2.0 kB is settings.");
 }
 
 static void test_packages(void)
