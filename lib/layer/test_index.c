@@ -112,7 +112,6 @@ static void test_unsafe(void)
 	CHECK_STR(list("l a b; f a/x 1"), "error 9");
 	CHECK_STR(list("f a/x 1; l a b"), "error 9");
 	CHECK_STR(list("f a 1; d a/x"), "error 9");
-	CHECK_STR(list("f a 1; w a/x"), "error 9");
 	CHECK_HAS(list("f / 1"), "error");
 	CHECK_HAS(list("l / a"), "error");
 	CHECK_STR(list("f .wh.. 1"), "error 9");

@@ -15,6 +15,9 @@ static const char *show(const char *text, bool partial)
 	CHECK_OK(vn_merge_open(s.list, s.n, partial, &m, &err), &err);
 	out[0] = 0;
 	while (m && (more = vn_merge_next(m, &e, &err)) > 0) {
+		/* a root that no layer describes says nothing, unless it is opaque */
+		if (!*e.e.path && e.e.flags & VN_ENTRY_IMPLIED && !(e.e.flags & VN_ENTRY_HIDES))
+			continue;
 		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%c %s", at ? ", " : "", e.e.kind, *e.e.path ? e.e.path : "/");
 		if (strcmp(e.first, e.e.path))
 			at += (size_t)snprintf(out + at, sizeof(out) - at, "=%s", e.first);
@@ -147,8 +150,8 @@ static void test_lower_chain(void)
 	}
 	CHECK_OK(vn_merge_open(list, 24, false, &m, &err), &err);
 	while (vn_merge_next(m, &e, &err) > 0) {
-		n++;
-		CHECK_EQ(e.e.size, 4);
+		n += e.e.kind == '-';
+		CHECK(e.e.kind != '-' || e.e.size == 4);
 	}
 	CHECK_EQ(n, 48);
 	vn_merge_close(vn_steal(m));
