@@ -73,6 +73,8 @@ int vn_copy_run(struct vn *vn, const char *src, const char *dest, const char *pl
 		r = vn_platform_parse(platform, &want, err);
 	if (r == 0)
 		r = vn_ref_parse(dest, &ref, err);
+	if (r == 0 && !vn_digest_none(&ref.digest))
+		r = vn_fail(err, VN_EUSAGE, "DEST %s names a digest: give a tag", dest);
 	if (r == 0)
 		r = vn_open_source(vn, src, &from, err);
 	if (r == 0)

@@ -18,6 +18,8 @@ static int apply_policy(struct vn_rebase_options *o, const struct vn_policy *pol
 	o->split = o->split || policy->split;
 	if (!o->tag)
 		o->tag = policy->tag;
+	if (o->naccept && o->mode == VN_MODE_CONTENT)
+		return vn_fail(err, VN_EUSAGE, "--accept goes with --mode paths: content mode carries every difference");
 	if (o->naccept || !policy->naccept)
 		return 0;
 	for (size_t i = 0; i < policy->naccept && o->naccept < VN_CLASSES; i++)

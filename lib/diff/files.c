@@ -195,7 +195,9 @@ static const struct vn_rule *rule_of(struct walk *w, const struct vn_pair *p, bo
 	}
 	rule = vn_rules_match(w->options->rules, p->path, p->fields, model_format);
 	unsigned beside = p->fields & ~(unsigned)(VN_FIELD_MTIME | VN_FIELD_CONTENT);
-	return p->only_stamp && !beside && rule->class_ != VN_CLASS_NOISE ? &vn_rule_bytecode : rule;
+	const struct vn_rules *rules = w->options->rules;
+	bool user = rule >= rules->user && rule < rules->user + rules->nuser;
+	return p->only_stamp && !beside && !user && rule->class_ != VN_CLASS_NOISE ? &vn_rule_bytecode : rule;
 }
 
 static int one_pair(void *user, const struct vn_pair *p, struct vn_err *err)

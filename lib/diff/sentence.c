@@ -43,7 +43,13 @@ static int add_classes(const struct vn_diff *d, struct vn_buf *out, int *parts, 
 	for (size_t i = 0; r == 0 && i < sizeof(classes) / sizeof(classes[0]); i++) {
 		if (!d->summary.class_files[classes[i].class_])
 			continue;
-		r = add_part(out, parts, vn_diff_class_share(d, classes[i].class_), classes[i].what, err);
+		uint64_t share = vn_diff_class_share(d, classes[i].class_);
+		/* what is only removed or changes hands weighs nothing */
+		if (!share) {
+			r = vn_buf_addf(out, err, "%s%s without new content", (*parts)++ ? ", " : "", classes[i].what + strlen("is "));
+			continue;
+		}
+		r = add_part(out, parts, share, classes[i].what, err);
 		if (r == 0 && classes[i].class_ == VN_CLASS_DEPENDENCY && d->npackages) {
 			r = vn_buf_adds(out, " (", err);
 			if (r == 0)

@@ -56,7 +56,7 @@ static void test_differ(void)
 	s.d.summary.pull_bytes = 1000;
 	add(&s, VN_CLASS_OTHER, 0);
 	s.d.summary.payload_bytes = 1000;
-	expect(&s, "1.0 kB would be pulled: 0 B is other files.");
+	expect(&s, "1.0 kB would be pulled: other files without new content.");
 	s.d.summary.pull_bytes = 393200000;
 	add(&s, VN_CLASS_MODEL, 30900);
 	expect(&s, "393.2 MB would be pulled: 393.2 MB differ only in build noise, 31.0 kB is your model.");

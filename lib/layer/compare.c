@@ -61,6 +61,9 @@ static bool base_decides(const struct vn_merged *a, const struct vn_merged *b)
 static int one_path(const struct vn_merged *a, const struct vn_merged *b, bool partial,
 		    int (*pair)(void *, const struct vn_pair *, struct vn_err *), void *user, bool *need_base, struct vn_err *err)
 {
+	/* a root that nobody describes is nothing to tell */
+	if (a && b && !a->e.path[0] && is_implied(a) && is_implied(b))
+		return 0;
 	if (partial && base_decides(a, b)) {
 		*need_base = true;
 		return 0;

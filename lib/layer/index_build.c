@@ -275,6 +275,29 @@ static void drop_repeats(struct builder *b)
 	b->n = out;
 }
 
+static bool is_mark(char kind)
+{
+	return kind == VN_KIND_WHITEOUT || kind == VN_KIND_OPAQUE;
+}
+
+/* Marks below a path that is no directory any more in this layer: umoci writes them for what a file or link replaced. They hide
+ * nothing that the path itself does not. */
+static void drop_idle_marks(struct builder *b)
+{
+	const char *leaf = NULL;
+	size_t out = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		char kind = kind_at(b, i)[0];
+		const char *path = path_at(b, i);
+		if (leaf && is_mark(kind) && strcmp(path, leaf) && vn_path_below(path, leaf))
+			continue;
+		if (kind != 'd' && !is_mark(kind))
+			leaf = path;
+		b->at[out++] = b->at[i];
+	}
+	b->n = out;
+}
+
 static size_t find(const struct builder *b, const char *path)
 {
 	size_t low = 0, high = b->n;
@@ -489,5 +512,6 @@ int vn_layer_index_build(struct vn_in *in, const char *name, const struct vn_ind
 	if (b.n)
 		qsort_r(b.at, b.n, sizeof(*b.at), compare_records, b.arena);
 	drop_repeats(&b);
+	drop_idle_marks(&b);
 	return write_index(&b, fd, options->key, err);
 }

@@ -5,7 +5,7 @@
 #include "util/num.h"
 
 /* Counts up whenever the format, or what is gathered as facts, changes: older files are then made again. */
-#define VN_INDEX_VERSION 1
+#define VN_INDEX_VERSION 3
 #define VN_INDEX_HEAD 56
 #define VN_INDEX_SEAL 40                 /* offset of the seal */
 void vn_index_head(uint8_t head[VN_INDEX_HEAD], uint64_t records, uint64_t plain_size, uint64_t facts_at, uint64_t weight);

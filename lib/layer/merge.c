@@ -30,6 +30,7 @@ struct vn_merge {
 	struct vn_buf target;        /* of a hard link to a lower layer */
 	struct vn_merged held;       /* waits until its implied parents are out */
 	bool holding;
+	bool rooted;                 /* the root was handed out */
 };
 
 int vn_merge_open(const struct vn_layer_index *const *layers, size_t n, bool partial, struct vn_merge **ret, struct vn_err *err)
@@ -310,9 +311,25 @@ static int keep_chain(struct vn_merge *m, const char *path, struct vn_err *err)
 	return vn_buf_adds(&m->chain, path, err);
 }
 
+/* Every tree has a root, whether a layer describes it or not: engines make it as any other directory. */
+static int first_entry(struct vn_merge *m, struct vn_merged *ret, struct vn_err *err)
+{
+	int r = next_described(m, &m->held, err);
+	m->rooted = true;
+	if (r < 0 || (r > 0 && !m->held.e.path[0])) {
+		*ret = m->held;
+		return r;
+	}
+	m->holding = r > 0;
+	*ret = implied_dir("", 0, 0);
+	return 1;
+}
+
 int vn_merge_next(struct vn_merge *m, struct vn_merged *ret, struct vn_err *err)
 {
 	int r = 1;
+	if (!m->rooted)
+		return first_entry(m, ret, err);
 	if (!m->holding)
 		r = next_described(m, &m->held, err);
 	if (r <= 0)

@@ -184,6 +184,12 @@ static bool may_stay(const struct vn_rebase_options *o, enum vn_class c)
 	return !vn_class_is_real(c) || c == VN_CLASS_MODEL || c == VN_CLASS_SCORE || is_accepted(o, c);
 }
 
+/* Where Azure ML v2 says that the model is: its version stands in the path, so that it moves with every model. */
+static bool is_model_place(const struct vn_config_change *c)
+{
+	return !strcmp(c->field, "Env") && c->key && !strcmp(c->key, "AZUREML_MODEL_DIR");
+}
+
 /* "python3-yaml 6.0-3, libfoo 1 → 2, …": the first few, as much as fits. */
 static void name_packages(const struct vn_diff *d, char *out, size_t size)
 {
@@ -214,7 +220,7 @@ static int find_blockers(const struct vn_rebase_options *options, struct vn_reba
 		if (!may_stay(options, d->files.list[i].class_))
 			o->blockers[o->nblockers++] = d->files.list[i];
 	for (size_t i = 0; i < d->nconfig && !is_accepted(options, VN_CLASS_CONFIG); i++)
-		config = config || d->config[i].matters;
+		config = config || (d->config[i].matters && !is_model_place(&d->config[i]));
 	if (!o->nblockers && !config)
 		return 0;
 	if (d->npackages) {

@@ -78,6 +78,9 @@ static int check_place(const char *dir, bool *ret_layout, struct vn_err *err)
 	int rc = vn_asprintf(&file, err, "%s/%s", dir, VN_LAYOUT_FILE);
 	if (rc == 0)
 		rc = vn_fs_read(file, &version, err);
+	/* another run may have made the layout between the two looks */
+	if (rc == -VN_ENOTFOUND && !is_empty(dir))
+		rc = vn_fs_read(file, &version, err);
 	if (rc == 0) {
 		*ret_layout = true;
 		return vn_layout_check_version(&version, dir, err);
