@@ -1,6 +1,6 @@
 /* Random pairs of images, rebased; then DEST and NEW are unpacked by a model of its own that knows nothing of indexes and merges, and
  * must be equal but for what a rule calls noise. VN_SEED and VN_ROUNDS choose others. */
-#include "api/unpack.h"
+#include "api/test_unpack.h"
 
 static uint64_t state;
 
