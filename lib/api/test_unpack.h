@@ -1,6 +1,6 @@
 /* For test_random.c: what an engine would show of a stack of layers, worked out from their tars in the plainest way, and compared. */
-#ifndef VN_API_UNPACK_H
-#define VN_API_UNPACK_H
+#ifndef VN_API_TEST_UNPACK_H
+#define VN_API_TEST_UNPACK_H
 #include "api/fixture.h"
 #include "util/path.h"
 
