@@ -53,5 +53,6 @@
 #define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
 #define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
 #define VN_MAX_ENGINE_JSON (16u << 20)    /* one reply of a container engine: inspect, list, progress of a load */
+#define VN_MAX_DELTA_MEMORY (256u << 20)  /* heap that a delta may ask for unless the caller says less */
 #define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
 #endif

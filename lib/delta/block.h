@@ -1,0 +1,20 @@
+/* One block of the encoder: every prediction is estimated, the best few are really written, the smallest stays. */
+#ifndef VN_DELTA_BLOCK_H
+#define VN_DELTA_BLOCK_H
+#include "delta/delta.h"
+#include "delta/map.h"
+#include "util/buf.h"
+
+struct vn_delta_job {                 /* what all blocks share; read only */
+	const uint8_t *old, *data;
+	struct vn_delta_head head;
+	const struct vn_delta_map *map;
+	int effort;
+};
+struct vn_delta_coder;                /* what one thread needs */
+int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **ret, struct vn_err *err);
+void vn_delta_coder_close(struct vn_delta_coder *coder);
+/* Adds the whole record of block `number` to `out`. */
+int vn_delta_code_block(struct vn_delta_coder *coder, uint64_t number, struct vn_buf *out, enum vn_delta_mode *ret_mode,
+			struct vn_err *err);
+#endif

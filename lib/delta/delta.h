@@ -1,0 +1,48 @@
+/* The smallest recipe from one file to another: an encoder that tries several predictions on each block of the new file, and
+ * a decoder that is one small bounded loop. Knows no model formats, no images, no registry. */
+#ifndef VN_DELTA_DELTA_H
+#define VN_DELTA_DELTA_H
+#include "delta/format.h"
+#include "stream/in.h"
+#include "stream/out.h"
+
+struct vn_delta_old {
+	/* Exactly `len` bytes at `offset`, which lie inside. */
+	int (*read)(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err);
+	uint64_t size;
+};
+struct vn_delta_bytes {
+	struct vn_delta_old old;
+	const uint8_t *data;
+};
+void vn_delta_old_bytes(struct vn_delta_bytes *ret, const void *data, size_t len);
+
+struct vn_delta_limits {
+	uint64_t memory;          /* most bytes of heap, 0 = VN_MAX_DELTA_MEMORY */
+	uint64_t new_size;        /* largest new file, 0 = VN_MAX_BLOB */
+};
+
+/* Is `old` what this delta starts from? VN_EDIGEST when not. */
+int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *old, struct vn_err *err);
+/* Rebuilds the new file. Bytes reach `out` block by block, each verified; only a return of 0 says that all of them are right,
+ * so finish and publish `out` after that. Heap: vn_delta_memory() of the head, never above limits. */
+int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_limits *limits,
+		   struct vn_err *err);
+
+struct vn_delta_options {
+	int effort;               /* 1 fast, 2 default, 3 slow; 0 = 2 */
+	uint64_t memory;          /* heap of the decoder that it must fit, 0 = VN_DELTA_MEMORY */
+	unsigned threads;         /* 0 = 2; the delta does not depend on it */
+};
+#define VN_DELTA_MEMORY (4u << 20)
+
+struct vn_delta_stats {           /* for each mode: blocks, bytes of new, bytes of delta */
+	struct {
+		uint64_t blocks, plain, packed;
+	} mode[VN_DELTA_MODES];
+	uint64_t size;
+};
+/* The same bytes for the same input with the same libzstd. `stats` may be NULL. */
+int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t new_len, const struct vn_delta_options *options,
+		  struct vn_out *out, struct vn_delta_stats *stats, struct vn_err *err);
+#endif

@@ -1,0 +1,129 @@
+#include "delta/element.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t load(const uint8_t *p, unsigned width)
+{
+	uint64_t v = 0;
+	for (unsigned i = 0; i < width; i++)
+		v |= (uint64_t)p[i] << 8 * i;
+	return v;
+}
+
+INLINE void store(uint8_t *p, unsigned width, uint64_t v)
+{
+	for (unsigned i = 0; i < width; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
+INLINE uint64_t mask_of(unsigned width)
+{
+	return UINT64_MAX >> (64 - 8 * width);
+}
+
+/* Integers in the order of the IEEE 754 values: negative ones with all bits turned, the others with the sign bit set. */
+INLINE uint64_t ordered(uint64_t v, unsigned width)
+{
+	uint64_t top = 1ull << (8 * width - 1);
+	return v & top ? ~v & mask_of(width) : v | top;
+}
+
+INLINE uint64_t unordered(uint64_t v, unsigned width)
+{
+	uint64_t top = 1ull << (8 * width - 1);
+	return v & top ? v ^ top : ~v & mask_of(width);
+}
+
+INLINE uint64_t zigzag(uint64_t d, unsigned width)
+{
+	uint64_t sign = d >> (8 * width - 1) & 1;
+	return (d << 1 ^ (0 - sign)) & mask_of(width);
+}
+
+INLINE uint64_t unzigzag(uint64_t z, unsigned width)
+{
+	return (z >> 1 ^ (0 - (z & 1))) & mask_of(width);
+}
+
+INLINE uint64_t difference(uint64_t old, uint64_t data, enum vn_delta_mode mode, unsigned width)
+{
+	if (mode == VN_DELTA_XOR)
+		return old ^ data;
+	if (mode == VN_DELTA_FSUB)
+		old = ordered(old, width), data = ordered(data, width);
+	return zigzag((data - old) & mask_of(width), width);
+}
+
+INLINE uint64_t restored(uint64_t old, uint64_t z, enum vn_delta_mode mode, unsigned width)
+{
+	if (mode == VN_DELTA_XOR)
+		return old ^ z;
+	if (mode == VN_DELTA_FSUB)
+		return unordered((unzigzag(z, width) + ordered(old, width)) & mask_of(width), width);
+	return (unzigzag(z, width) + old) & mask_of(width);
+}
+
+INLINE void run(enum vn_delta_mode mode, unsigned width, const uint8_t *old, const uint8_t *data, size_t count, uint8_t *ret,
+		int back)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t a = load(old + i * width, width), b = load(data + i * width, width);
+		store(ret + i * width, width, back ? restored(a, b, mode, width) : difference(a, b, mode, width));
+	}
+}
+
+INLINE void by_width(enum vn_delta_mode mode, unsigned width, const uint8_t *old, const uint8_t *data, size_t count,
+		     uint8_t *ret, int back)
+{
+	switch (width) {
+	case 1:
+		run(mode, 1, old, data, count, ret, back);
+		break;
+	case 2:
+		run(mode, 2, old, data, count, ret, back);
+		break;
+	case 4:
+		run(mode, 4, old, data, count, ret, back);
+		break;
+	default:
+		run(mode, 8, old, data, count, ret, back);
+	}
+}
+
+INLINE void transform(const struct vn_delta_shape *s, const uint8_t *old, const uint8_t *data, size_t len, uint8_t *ret,
+		      int back)
+{
+	size_t head = s->phase < len ? s->phase : len, count = (len - head) / s->width, tail = head + count * s->width;
+	run(VN_DELTA_XOR, 1, old, data, head, ret, back);
+	if (s->mode == VN_DELTA_XOR)
+		run(VN_DELTA_XOR, 1, old + head, data + head, tail - head, ret + head, back);
+	else if (s->mode == VN_DELTA_SUB)
+		by_width(VN_DELTA_SUB, s->width, old + head, data + head, count, ret + head, back);
+	else
+		by_width(VN_DELTA_FSUB, s->width, old + head, data + head, count, ret + head, back);
+	run(VN_DELTA_XOR, 1, old + tail, data + tail, len - tail, ret + tail, back);
+}
+
+void vn_delta_difference(const struct vn_delta_shape *shape, const uint8_t *old, const uint8_t *data, size_t len, uint8_t *ret)
+{
+	transform(shape, old, data, len, ret, 0);
+}
+
+void vn_delta_restore(const struct vn_delta_shape *shape, const uint8_t *old, uint8_t *data, size_t len)
+{
+	transform(shape, old, data, len, data, 1);
+}
+
+void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret)
+{
+	for (unsigned k = 0; k < stride; k++)
+		for (size_t i = k; i < len; i += stride)
+			*ret++ = data[i];
+}
+
+void vn_delta_join(const uint8_t *planes, size_t len, unsigned stride, uint8_t *ret)
+{
+	for (unsigned k = 0; k < stride; k++)
+		for (size_t i = k; i < len; i += stride)
+			ret[i] = *planes++;
+}

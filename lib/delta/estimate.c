@@ -1,0 +1,51 @@
+#include "delta/estimate.h"
+#include <string.h>
+
+#define FRACTION 12                   /* bits of a logarithm behind the point */
+#define PLANE_COST (100 * 8)          /* bits for a stream's tables and head */
+
+static uint64_t log2_fixed(uint64_t v)
+{
+	unsigned whole = 63 - (unsigned)__builtin_clzll(v);
+	uint64_t x = whole > 31 ? v >> (whole - 31) : v << (31 - whole), log = whole;      /* 1.31 */
+	for (int i = 0; i < FRACTION; i++) {
+		x = x * x >> 31;
+		log <<= 1;
+		if (x >> 32)
+			x >>= 1, log |= 1;
+	}
+	return log;
+}
+
+static uint64_t entropy(const uint32_t counts[256], uint64_t skip_zero)
+{
+	uint64_t total = 0, sum = 0;
+	for (int v = 0; v < 256; v++) {
+		uint64_t n = counts[v] - (v == 0 ? skip_zero : 0);
+		if (n)
+			total += n, sum += n * log2_fixed(n);
+	}
+	return total ? (total * log2_fixed(total) - sum) >> FRACTION : 0;
+}
+
+struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsigned stride, unsigned phase, uint32_t *counts)
+{
+	struct vn_delta_estimate e = { 0, 0 };
+	size_t elements = len > phase ? (len - phase) / stride : 0, zeros = 0;
+	const uint8_t *p = data + phase;
+	memset(counts, 0, (size_t)stride * 256 * sizeof(*counts));
+	for (size_t i = 0; i < elements; i++, p += stride) {
+		unsigned any = 0;
+		for (unsigned k = 0; k < stride; k++)
+			any |= p[k], counts[k * 256 + p[k]]++;
+		zeros += any == 0;
+	}
+	if (zeros && zeros < elements)
+		e.sparse = (elements * log2_fixed(elements) - zeros * log2_fixed(zeros) -
+			    (elements - zeros) * log2_fixed(elements - zeros)) >> FRACTION;
+	for (unsigned k = 0; k < stride; k++) {
+		e.dense += entropy(counts + k * 256, 0) + PLANE_COST;
+		e.sparse += entropy(counts + k * 256, zeros) + PLANE_COST;
+	}
+	return e;
+}

@@ -1,0 +1,13 @@
+/* What entropy coding would make of planes, in bits: integers only, so that every machine chooses the same. */
+#ifndef VN_DELTA_ESTIMATE_H
+#define VN_DELTA_ESTIMATE_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define VN_DELTA_STRIDE_MAX 255
+struct vn_delta_estimate {
+	uint64_t dense, sparse;
+};
+/* `counts` has room for stride * 256 numbers; `phase` is where elements begin. */
+struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsigned stride, unsigned phase, uint32_t *counts);
+#endif

@@ -1,0 +1,88 @@
+/* The container of a delta, as veneer-delta(5) specifies it. V = LEB128 varint, Z = zigzag varint, numbers little-endian.
+ *
+ *   delta  = head block*                 one block for each 2^block_log2 bytes of new, the last one shorter; nothing behind
+ *   head   = "VND1" block_log2:u8 windows:u8 V(old size) V(new size) sha256(old)[0..16) sha256(new)[0..32)
+ *   block  = V(length of body) mode:u8 check:u8[4] body
+ *   check  = sha256(the head, for the first block | V(length of body) | mode | body | the new bytes)[0..4)
+ *   body   = COPY: map | RAW: V(history) stream | REF: Z(old start - block start) V(old length) V(history) stream
+ *          | PLANES: stride:u8 stream*stride
+ *          | XOR, SUB, FSUB: shape:u8 map residual
+ *   shape  = log2(width) | phase << 2 | SPARSE << 5 | FINE << 6
+ *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB, until the block is covered
+ *          | FINE: V(length) stream of (V(mapped) V(unmapped) Z(shift - previous shift))*    in bytes
+ *   residual = stream*width | SPARSE: V(elements) V(length of gaps) stream(gaps) stream*width
+ *   stream = V(0) raw bytes | V(1) byte, repeated | V(n) n bytes: a zstd frame without its magic number */
+#ifndef VN_DELTA_FORMAT_H
+#define VN_DELTA_FORMAT_H
+#include "util/digest.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define VN_DELTA_MAGIC "VND1"
+#define VN_DELTA_MAGIC_LEN 4
+#define VN_DELTA_BLOCK_MIN 12             /* log2 */
+#define VN_DELTA_BLOCK_MAX 24
+#define VN_DELTA_WINDOW_BASE 11           /* log2 of a window = base + nibble; nibble 0 = none */
+#define VN_DELTA_PIECE_LOG 14
+#define VN_DELTA_SHIFT_MAX (1ll << 40)
+#define VN_DELTA_OLD_DIGEST 16
+#define VN_DELTA_NEW_DIGEST 32
+#define VN_DELTA_CHECK 4
+#define VN_DELTA_HEAD_MAX (VN_DELTA_MAGIC_LEN + 2 + 10 + 10 + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
+#define VN_DELTA_BODY_SLACK 4096          /* a body is at most this much longer than its block */
+#define VN_DELTA_STREAM_SLACK 64          /* likewise gaps and values of a sparse residual */
+
+enum vn_delta_mode {
+	VN_DELTA_COPY,
+	VN_DELTA_RAW,
+	VN_DELTA_REF,
+	VN_DELTA_PLANES,
+	VN_DELTA_XOR,
+	VN_DELTA_SUB,
+	VN_DELTA_FSUB,
+	VN_DELTA_MODES
+};
+
+#define VN_DELTA_SHAPE_WIDTH 3u           /* mask: log2 of 1, 2, 4, 8 */
+#define VN_DELTA_SHAPE_PHASE_SHIFT 2
+#define VN_DELTA_SHAPE_SPARSE 0x20u
+#define VN_DELTA_SHAPE_FINE 0x40u
+
+struct vn_delta_head {
+	uint64_t old_size, new_size;
+	unsigned block_log2;
+	unsigned old_window_log2, history_log2;   /* 0 = none: the most a REF takes from old, and from new before the block */
+	uint8_t old_digest[VN_DELTA_OLD_DIGEST];
+	uint8_t new_digest[VN_DELTA_NEW_DIGEST];
+	size_t len;                               /* bytes of the head itself */
+	uint8_t bytes[VN_DELTA_HEAD_MAX];
+};
+
+/* The head at the start of a delta; `len` bytes are there, VN_DELTA_HEAD_MAX are always enough. */
+int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret, struct vn_err *err);
+/* Fills bytes and len from the other members. */
+void vn_delta_head_write(struct vn_delta_head *head);
+/* The raw bytes of a running sha256. */
+int vn_delta_hash_end(struct vn_hash *hash, uint8_t ret[VN_DELTA_NEW_DIGEST], struct vn_err *err);
+/* Most bytes of heap that applying takes. */
+uint64_t vn_delta_memory(const struct vn_delta_head *head);
+
+static inline size_t vn_delta_block_size(const struct vn_delta_head *h)
+{
+	uint64_t size = (uint64_t)1 << h->block_log2;
+	return (size_t)(h->new_size < size ? h->new_size : size);
+}
+static inline size_t vn_delta_window(unsigned log2, uint64_t size)
+{
+	uint64_t window = log2 ? (uint64_t)1 << log2 : 0;
+	return (size_t)(size < window ? size : window);
+}
+static inline uint64_t vn_delta_zigzag(int64_t v)
+{
+	return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
+}
+static inline int64_t vn_delta_unzigzag(uint64_t v)
+{
+	return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+#endif

@@ -1,0 +1,90 @@
+#include "delta/format.h"
+#include "util/limits.h"
+#include "util/num.h"
+#include <string.h>
+
+#define DECODER_FIXED (256u << 10)        /* libzstd's context, hashes, our own state */
+
+static unsigned window_log2(unsigned nibble)
+{
+	return nibble ? nibble + VN_DELTA_WINDOW_BASE : 0;
+}
+
+static unsigned nibble_of(unsigned log2)
+{
+	return log2 ? log2 - VN_DELTA_WINDOW_BASE : 0;
+}
+
+int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret, struct vn_err *err)
+{
+	const uint8_t *p = data;
+	struct vn_delta_head h = { 0 };
+	size_t at = VN_DELTA_MAGIC_LEN + 2, n;
+	if (len < at || memcmp(p, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN) != 0)
+		return vn_fail(err, VN_EFORMAT, "this is no veneer delta: it does not begin with \"%s\"", VN_DELTA_MAGIC);
+	h.block_log2 = p[4];
+	h.old_window_log2 = window_log2(p[5] & 15);
+	h.history_log2 = window_log2(p[5] >> 4);
+	if (h.block_log2 < VN_DELTA_BLOCK_MIN || h.block_log2 > VN_DELTA_BLOCK_MAX)
+		return vn_fail(err, VN_ELIMIT, "delta: blocks of 2^%u bytes; 2^%d to 2^%d are allowed", h.block_log2,
+			       VN_DELTA_BLOCK_MIN, VN_DELTA_BLOCK_MAX);
+	for (int i = 0; i < 2; i++, at += n) {
+		n = vn_get_varint(p + at, len - at, i ? &h.new_size : &h.old_size);
+		if (n == 0)
+			return vn_fail(err, VN_EFORMAT, "delta: the head has no valid %s size at byte %zu", i ? "new" : "old", at);
+	}
+	if (len - at < VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
+		return vn_fail(err, VN_EFORMAT, "delta: the head ends early, after %zu bytes", len);
+	if (h.old_size > VN_MAX_BLOB || h.new_size > VN_MAX_BLOB)
+		return vn_fail(err, VN_ELIMIT, "delta: from %llu to %llu bytes; at most %llu are allowed",
+			       (unsigned long long)h.old_size, (unsigned long long)h.new_size, (unsigned long long)VN_MAX_BLOB);
+	memcpy(h.old_digest, p + at, VN_DELTA_OLD_DIGEST);
+	memcpy(h.new_digest, p + at + VN_DELTA_OLD_DIGEST, VN_DELTA_NEW_DIGEST);
+	vn_delta_head_write(&h);
+	/* one way to write a head, so that a changed bit always shows */
+	if (h.len > len || memcmp(h.bytes, p, h.len) != 0)
+		return vn_fail(err, VN_EFORMAT, "delta: a size in the head is not written in its shortest form");
+	if (h.new_size == 0 && (h.block_log2 != VN_DELTA_BLOCK_MIN || p[5] != 0))
+		return vn_fail(err, VN_EFORMAT, "delta: windows for an empty file");
+	*ret = h;
+	return 0;
+}
+
+void vn_delta_head_write(struct vn_delta_head *h)
+{
+	uint8_t *p = h->bytes;
+	memcpy(p, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN);
+	p[4] = (uint8_t)h->block_log2;
+	p[5] = (uint8_t)(nibble_of(h->old_window_log2) | nibble_of(h->history_log2) << 4);
+	size_t at = 6;
+	at += vn_put_varint(p + at, h->old_size);
+	at += vn_put_varint(p + at, h->new_size);
+	memcpy(p + at, h->old_digest, VN_DELTA_OLD_DIGEST);
+	at += VN_DELTA_OLD_DIGEST;
+	memcpy(p + at, h->new_digest, VN_DELTA_NEW_DIGEST);
+	h->len = at + VN_DELTA_NEW_DIGEST;
+}
+
+uint64_t vn_delta_memory(const struct vn_delta_head *h)
+{
+	/* new, gathered old, streams, body; then the reference prefix */
+	return 4 * (uint64_t)vn_delta_block_size(h) + vn_delta_window(h->old_window_log2, h->old_size) +
+	       vn_delta_window(h->history_log2, h->new_size) + DECODER_FIXED;
+}
+
+static unsigned hex_value(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+int vn_delta_hash_end(struct vn_hash *hash, uint8_t ret[VN_DELTA_NEW_DIGEST], struct vn_err *err)
+{
+	struct vn_digest digest = { 0 };
+	int rc = vn_hash_end(hash, &digest, err);
+	if (rc < 0)
+		return rc;
+	const char *hex = vn_digest_hex(&digest);
+	for (int i = 0; i < VN_DELTA_NEW_DIGEST; i++)
+		ret[i] = (uint8_t)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+	return 0;
+}

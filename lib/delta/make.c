@@ -1,0 +1,220 @@
+#include "delta/block.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include <pthread.h>
+#include <string.h>
+
+#define THREADS_MAX 16
+#define BLOCK_LOG 18                  /* each tensor gets its own prediction; larger ones win less than 2 % */
+#define BLOCK_LOG_WHOLE 23            /* one block for the whole file where the decoder has the memory */
+
+struct record {
+	struct vn_buf bytes;
+	enum vn_delta_mode mode;
+};
+struct crew {
+	const struct vn_delta_job *job;
+	struct record *records;
+	uint64_t count;
+	pthread_mutex_t lock;         /* guards what follows */
+	uint64_t next;
+	struct vn_err failed;
+};
+
+static void records_free(struct record *records, uint64_t count)
+{
+	for (uint64_t i = 0; records && i < count; i++)
+		vn_buf_release(&records[i].bytes);
+	free(records);
+}
+
+static uint64_t take_block(struct crew *crew)
+{
+	pthread_mutex_lock(&crew->lock);
+	uint64_t number = crew->failed.code ? crew->count : crew->next++;
+	pthread_mutex_unlock(&crew->lock);
+	return number;
+}
+
+static void tell_failure(struct crew *crew, const struct vn_err *err)
+{
+	pthread_mutex_lock(&crew->lock);
+	if (!crew->failed.code)
+		crew->failed = *err;
+	pthread_mutex_unlock(&crew->lock);
+}
+
+static void *work(void *context)
+{
+	struct crew *crew = context;
+	struct vn_delta_coder *coder = NULL;
+	struct vn_err err = { 0 };
+	int rc = vn_delta_coder_open(crew->job, &coder, &err);
+	for (uint64_t i; rc == 0 && (i = take_block(crew)) < crew->count;)
+		rc = vn_delta_code_block(coder, i, &crew->records[i].bytes, &crew->records[i].mode, &err);
+	if (rc < 0)
+		tell_failure(crew, &err);
+	vn_delta_coder_close(coder);
+	return NULL;
+}
+
+/* All records of one way to cut the file. */
+static int code_blocks(const struct vn_delta_job *job, unsigned threads, struct record **ret, uint64_t *ret_count,
+		       uint64_t *ret_size, struct vn_err *err)
+{
+	pthread_t thread[THREADS_MAX];
+	struct crew crew = { .job = job };
+	uint64_t block = (uint64_t)1 << job->head.block_log2, size = job->head.len;
+	unsigned started = 0;
+	crew.count = (job->head.new_size + block - 1) / block;
+	crew.records = calloc((size_t)crew.count + 1, sizeof(*crew.records));
+	if (!crew.records)
+		return vn_nomem(err);
+	for (uint64_t i = 0; i < crew.count; i++)
+		crew.records[i].bytes.max = (size_t)block + 3 * VN_DELTA_BODY_SLACK;
+	pthread_mutex_init(&crew.lock, NULL);
+	/* a thread that does not start leaves its share to this one */
+	while (started + 1 < threads && started + 1 < crew.count && started < THREADS_MAX &&
+	       pthread_create(&thread[started], NULL, work, &crew) == 0)
+		started++;
+	work(&crew);
+	while (started > 0)
+		pthread_join(thread[--started], NULL);
+	pthread_mutex_destroy(&crew.lock);
+	if (crew.failed.code) {
+		records_free(crew.records, crew.count);
+		*err = crew.failed;
+		return -(int)err->code;
+	}
+	for (uint64_t i = 0; i < crew.count; i++)
+		size += crew.records[i].bytes.len;
+	*ret = crew.records;
+	*ret_count = crew.count;
+	*ret_size = size;
+	return 0;
+}
+
+static unsigned log2_above(uint64_t v)
+{
+	unsigned log = 0;
+	while ((uint64_t)1 << log < v)
+		log++;
+	return log;
+}
+
+static unsigned clamp(unsigned v, unsigned low, unsigned high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
+static unsigned window_for(uint64_t size, unsigned most)
+{
+	return size ? clamp(log2_above(size), VN_DELTA_WINDOW_BASE + 1, most) : 0;
+}
+
+/* The larger windows, as long as the decoder can have them. */
+static bool fit_windows(struct vn_delta_head *h, unsigned block_log2, unsigned most, uint64_t memory)
+{
+	h->block_log2 = clamp(log2_above(h->new_size), VN_DELTA_BLOCK_MIN, block_log2);
+	bool single = h->new_size <= (uint64_t)1 << h->block_log2;
+	for (unsigned log2 = most; log2 > VN_DELTA_WINDOW_BASE; log2--) {
+		h->old_window_log2 = window_for(h->old_size, log2);
+		h->history_log2 = single ? 0 : window_for(h->new_size, log2 > 20 ? log2 - 2 : clamp(log2, 12, 18));
+		if (vn_delta_memory(h) <= memory)
+			return true;
+	}
+	h->old_window_log2 = h->history_log2 = 0;
+	return vn_delta_memory(h) <= memory;
+}
+
+static int digest_of(const void *data, size_t len, uint8_t *ret, size_t take, struct vn_err *err)
+{
+	uint8_t raw[VN_DELTA_NEW_DIGEST];
+	struct vn_hash *hash = NULL;
+	int rc = vn_hash_open("sha256", &hash, err);
+	if (rc == 0 && (rc = vn_hash_add(hash, data, len, err)) == 0 && (rc = vn_delta_hash_end(hash, raw, err)) == 0)
+		memcpy(ret, raw, take);
+	vn_hash_close(hash);
+	return rc;
+}
+
+static int write_all(const struct vn_delta_job *job, const struct record *records, uint64_t count, struct vn_out *out,
+		     struct vn_delta_stats *stats, struct vn_err *err)
+{
+	uint64_t block = (uint64_t)1 << job->head.block_log2;
+	struct vn_delta_stats s = { .size = job->head.len };
+	int rc = vn_out_write(out, job->head.bytes, job->head.len, err);
+	for (uint64_t i = 0; i < count && rc == 0; i++) {
+		uint64_t rest = job->head.new_size - i * block;
+		s.mode[records[i].mode].blocks++;
+		s.mode[records[i].mode].plain += rest < block ? rest : block;
+		s.mode[records[i].mode].packed += records[i].bytes.len;
+		s.size += records[i].bytes.len;
+		rc = vn_out_write(out, records[i].bytes.data, records[i].bytes.len, err);
+	}
+	if (rc == 0 && stats)
+		*stats = s;
+	return rc;
+}
+
+/* Codes with two sizes of block where both fit, and writes the smaller delta. */
+static int make(struct vn_delta_job *job, const struct vn_delta_options *o, struct vn_out *out, struct vn_delta_stats *stats,
+		struct vn_err *err)
+{
+	struct vn_delta_head plain = job->head, whole = job->head;
+	struct record *records = NULL, *other = NULL;
+	uint64_t count = 0, size = 0, other_count = 0, other_size = 0;
+	unsigned log2 = BLOCK_LOG;
+	while (!fit_windows(&plain, log2, 21, o->memory))
+		if (--log2 < VN_DELTA_BLOCK_MIN)
+			return vn_fail(err, VN_EUSAGE, "a decoder needs more than %llu bytes of memory",
+				       (unsigned long long)o->memory);
+	vn_delta_head_write(&plain);
+	job->head = plain;
+	int rc = code_blocks(job, o->threads, &records, &count, &size, err);
+	if (rc < 0)
+		return rc;
+	if (count > 1 && job->head.new_size <= 1u << BLOCK_LOG_WHOLE && fit_windows(&whole, BLOCK_LOG_WHOLE, 24, o->memory)) {
+		vn_delta_head_write(&whole);
+		job->head = whole;
+		rc = code_blocks(job, o->threads, &other, &other_count, &other_size, err);
+		if (rc == 0 && other_size < size) {
+			struct record *swap = records;
+			uint64_t n = count;
+			records = other, count = other_count;
+			other = swap, other_count = n;
+		} else {
+			job->head = plain;
+		}
+	}
+	if (rc == 0)
+		rc = write_all(job, records, count, out, stats, err);
+	records_free(records, count);
+	records_free(other, other_count);
+	return rc;
+}
+
+int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t new_len, const struct vn_delta_options *options,
+		  struct vn_out *out, struct vn_delta_stats *stats, struct vn_err *err)
+{
+	struct vn_delta_options o = options ? *options : (struct vn_delta_options){ 0 };
+	VN_AUTO(vn_delta_map) map = { 0 };
+	struct vn_delta_job job = { .old = old, .data = new_data, .map = &map,
+				    .head = { .old_size = old_len, .new_size = new_len, .block_log2 = VN_DELTA_BLOCK_MIN } };
+	if (job.head.old_size > VN_MAX_BLOB || job.head.new_size > VN_MAX_BLOB)
+		return vn_fail(err, VN_ELIMIT, "a delta from %zu to %zu bytes; at most %llu are allowed", old_len, new_len,
+			       (unsigned long long)VN_MAX_BLOB);
+	o.memory = o.memory ? o.memory : VN_DELTA_MEMORY;
+	o.threads = o.threads ? clamp(o.threads, 1, THREADS_MAX) : 2;
+	job.effort = o.effort ? (int)clamp((unsigned)o.effort, 1, 3) : 2;
+	int rc = digest_of(old, old_len, job.head.old_digest, sizeof(job.head.old_digest), err);
+	if (rc < 0 || (rc = digest_of(new_data, new_len, job.head.new_digest, sizeof(job.head.new_digest), err)) < 0)
+		return rc;
+	if (new_len == 0) {
+		vn_delta_head_write(&job.head);
+		return write_all(&job, NULL, 0, out, stats, err);
+	}
+	if ((rc = vn_delta_map_make(old, old_len, new_data, new_len, &map, err)) < 0)
+		return rc;
+	return make(&job, &o, out, stats, err);
+}

@@ -1,0 +1,327 @@
+#include "delta/delta.h"
+#include "delta/element.h"
+#include "util/cleanup.h"
+#include "util/num.h"
+#include "util/test.h"
+#include <stdlib.h>
+
+#define MOST (8u << 20)
+
+static uint32_t seed = 1;
+static uint32_t random_u32(void)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return seed >> 8 ^ seed << 13;
+}
+
+static void fill(uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)random_u32();
+}
+
+/* Little-endian fp32 around 2^-4, as weights are. */
+static void fill_floats(uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i + 4 <= len; i += 4)
+		vn_put_u32(p + i, (random_u32() & 0x80000000u) | (120 + random_u32() % 4) << 23 | (random_u32() & 0x7fffff));
+}
+
+static int make(const void *old, size_t old_len, const void *data, size_t len, struct vn_buf *ret, struct vn_delta_stats *stats,
+		struct vn_err *err)
+{
+	VN_AUTO_OUT *out = NULL;
+	struct vn_delta_options options = { .effort = 1 };
+	int rc = vn_out_buf(ret, &out, err);
+	if (rc < 0 || (rc = vn_delta_make(old, old_len, data, len, &options, out, stats, err)) < 0)
+		return rc;
+	return vn_out_finish(out, err);
+}
+
+static int apply(const void *old, size_t old_len, const void *delta, size_t delta_len, const struct vn_delta_limits *limits,
+		 struct vn_buf *ret, struct vn_err *err)
+{
+	VN_AUTO_OUT *out = NULL;
+	VN_AUTO_IN *in = NULL;
+	struct vn_delta_bytes bytes;
+	vn_delta_old_bytes(&bytes, old, old_len);
+	int rc = vn_in_memory(delta, delta_len, &in, err);
+	if (rc < 0 || (rc = vn_out_buf(ret, &out, err)) < 0 || (rc = vn_delta_apply(&bytes.old, in, out, limits, err)) < 0)
+		return rc;
+	return vn_out_finish(out, err);
+}
+
+/* The size of the delta; there and back again. */
+static size_t trip(const void *old, size_t old_len, const void *data, size_t len, struct vn_delta_stats *stats)
+{
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST), again = VN_BUF(MOST);
+	CHECK_OK(make(old, old_len, data, len, &delta, stats, &err), &err);
+	CHECK_OK(apply(old, old_len, delta.data, delta.len, NULL, &again, &err), &err);
+	CHECK_EQ(again.len, len);
+	CHECK(again.len == len && (len == 0 || memcmp(again.data, data, len) == 0));
+	if (stats)
+		CHECK_EQ(stats->size, delta.len);
+	return delta.len;
+}
+
+static void test_elements(void)
+{
+	uint8_t old[67], data[67], diff[67], planes[67], joined[67];
+	fill(old, sizeof(old));
+	fill(data, sizeof(data));
+	for (enum vn_delta_mode mode = VN_DELTA_XOR; mode <= VN_DELTA_FSUB; mode++)
+		for (unsigned width = 1; width <= 8; width *= 2)
+			for (unsigned phase = 0; phase < width; phase++)
+				for (size_t len = 0; len <= sizeof(old); len++) {
+					struct vn_delta_shape s = { mode, width, phase };
+					vn_delta_difference(&s, old, data, len, diff);
+					vn_delta_restore(&s, old, diff, len);
+					CHECK(memcmp(diff, data, len) == 0);
+				}
+	for (unsigned stride = 1; stride < 80; stride++) {
+		vn_delta_split(data, sizeof(data), stride, planes);
+		vn_delta_join(planes, sizeof(data), stride, joined);
+		CHECK(memcmp(joined, data, sizeof(data)) == 0);
+	}
+	/* -0.0 lies just below 0.0 */
+	struct vn_delta_shape s = { VN_DELTA_FSUB, 4, 0 };
+	vn_put_u32(old, 0x80000000u);
+	vn_put_u32(data, 0);
+	vn_delta_difference(&s, old, data, 4, diff);
+	CHECK_EQ(vn_get_u32(diff), 2);
+}
+
+static void test_small(void)
+{
+	struct vn_delta_stats stats;
+	static const char old[] = "{\"threshold\": 0.5, \"features\": [\"vibration\", \"temperature\", \"load\"]}";
+	static const char data[] = "{\"threshold\": 0.55, \"features\": [\"vibration\", \"temperature\", \"current\"]}";
+	trip("", 0, "", 0, NULL);
+	trip(old, sizeof(old), "", 0, NULL);
+	CHECK(trip("", 0, old, sizeof(old), NULL) <= sizeof(old) + 64 + 4);
+	CHECK(trip(old, sizeof(old), old, sizeof(old), &stats) < 70);
+	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 1);
+	trip(old, sizeof(old), data, sizeof(data), NULL);
+	for (size_t len = 0; len < sizeof(data); len++)
+		trip(old, sizeof(old) - len % sizeof(old), data, len, NULL);
+}
+
+static void test_floats(void)
+{
+	size_t len = 600001, shift = 12345;
+	struct vn_delta_stats stats;
+	VN_AUTO_FREE uint8_t *old = malloc(len + shift), *data = malloc(len + shift);
+	fill_floats(old, len);
+	for (size_t i = 0; i + 4 <= len; i += 4)
+		vn_put_u32(data + i, vn_get_u32(old + i) + random_u32() % 4096 - 2048);
+	data[len - 1] = old[len - 1] = 1;
+	size_t tuned = trip(old, len, data, len, &stats);
+	CHECK(tuned < len * 45 / 100);
+	CHECK(stats.mode[VN_DELTA_SUB].blocks + stats.mode[VN_DELTA_FSUB].blocks > 0);
+	/* the same with something in front, at an odd phase */
+	memmove(data + shift, data, len);
+	fill(data, shift);
+	CHECK(trip(old, len, data, len + shift, &stats) < tuned + tuned / 20 + shift);
+	/* other weights: no worse than without old */
+	fill_floats(data, len);
+	CHECK(trip(old, len, data, len, &stats) < len * 95 / 100);
+}
+
+static void test_halves_and_bytes(void)
+{
+	size_t len = 300000;
+	struct vn_delta_stats stats;
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	fill(old, len);
+	memcpy(data, old, len);
+	for (size_t i = 0; i + 2 <= len; i += 2) {
+		unsigned v = (unsigned)(data[i] | data[i + 1] << 8) + random_u32() % 8;
+		data[i] = (uint8_t)v, data[i + 1] = (uint8_t)(v >> 8);
+	}
+	CHECK(trip(old, len, data, len, &stats) < len / 4);
+	/* int8, three in a hundred moved by one: gaps and values */
+	memcpy(data, old, len);
+	for (size_t i = 0; i < len; i++)
+		if (random_u32() % 100 < 3)
+			data[i] = (uint8_t)(data[i] + 1);
+	CHECK(trip(old, len, data, len, &stats) < len / 30);
+	/* sparse fp64 at phase 3 */
+	memcpy(data, old, len);
+	for (size_t i = 3; i + 8 <= len; i += 8)
+		if (random_u32() % 50 == 0)
+			data[i] ^= 1, data[i + 5] ^= 7;
+	CHECK(trip(old, len, data, len, &stats) < len / 100);
+}
+
+static void test_text_and_moves(void)
+{
+	size_t len = 0, most = 400000;
+	struct vn_delta_stats stats;
+	VN_AUTO_FREE uint8_t *old = malloc(most), *data = malloc(most), *noise = malloc(most);
+	while (len + 80 < most)
+		len += (size_t)snprintf((char *)old + len, 80, "%u,\"feature_%u\",%u.%u\n", random_u32() % 9000, random_u32() % 300,
+					random_u32() % 10, random_u32() % 1000);
+	/* halves swapped, some lines lost */
+	memcpy(data, old + len / 2, len - len / 2);
+	memcpy(data + len - len / 2, old, len / 2 - 777);
+	CHECK(trip(old, len, data, len - 777, &stats) < 2000);
+	fill(noise, most);
+	size_t unrelated = trip(noise, most, old, len, &stats), alone = trip("", 0, old, len, &stats);
+	CHECK(unrelated <= alone + 64);
+	CHECK(trip(old, len, noise, most, NULL) <= most + 128);
+	/* code: what points elsewhere has moved by a constant here and there */
+	memcpy(data, noise, most);
+	memmove(data + 5000, noise + 4990, most - 5000);
+	for (size_t i = 0; i < most; i += 101)
+		data[i] = (uint8_t)(data[i] + 16);
+	CHECK(trip(noise, most, data, most, &stats) < 9000);
+	memset(data, 0, most);
+	CHECK(trip(noise, most, data, most, NULL) < 150);
+}
+
+/* Pairs whose delta is small and takes every path: both kinds of map, sparse and dense, reference. */
+static size_t small_pair(int kind, uint8_t *old, uint8_t *data)
+{
+	size_t len = 5000;
+	seed = 7;
+	fill_floats(old, len);
+	memcpy(data, old, len);
+	if (kind == 0)
+		for (size_t i = 0; i + 4 <= len; i += 4)
+			data[i] = (uint8_t)(data[i] + random_u32() % 4);
+	if (kind == 1)
+		for (size_t i = 50; i < len; i += 400)
+			data[i]++;
+	if (kind == 2) {
+		memmove(data + 100, old, 2000);
+		memcpy(data, "something that was not there", 28);
+		data[3000]++;
+	}
+	if (kind == 3)
+		for (size_t i = 0; i < len; i++)
+			data[i] = (uint8_t)"abcdefghij klmnop"[i * i % 17 * (i / 700) % 17];
+	return len;
+}
+
+static void test_damage(void)
+{
+	static uint8_t old[5000], data[5000];
+	for (int kind = 0; kind < 4; kind++) {
+		struct vn_err err = { 0 };
+		VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
+		size_t len = small_pair(kind, old, data);
+		CHECK_OK(make(old, len, data, len, &delta, NULL, &err), &err);
+		for (size_t bit = 0; bit < delta.len * 8; bit++) {
+			err = (struct vn_err){ 0 };
+			delta.data[bit / 8] ^= (char)(1 << bit % 8);
+			CHECK(apply(old, len, delta.data, delta.len, NULL, &out, &err) < 0 && err.text[0]);
+			delta.data[bit / 8] ^= (char)(1 << bit % 8);
+			vn_buf_clear(&out);
+		}
+		for (size_t cut = 0; cut < delta.len; cut++) {
+			err = (struct vn_err){ 0 };
+			int rc = apply(old, len, delta.data, cut, NULL, &out, &err);
+			CHECK_EQ(rc, -VN_EDIGEST);
+			vn_buf_clear(&out);
+		}
+		CHECK_OK(vn_buf_add(&delta, "", 1, &err), &err);
+		CHECK_EQ(apply(old, len, delta.data, delta.len, NULL, &out, &err), -VN_EDIGEST);
+		CHECK_HAS(err.text, "follows the end");
+	}
+}
+
+static void test_wrong_old(void)
+{
+	static uint8_t old[5000], data[5000];
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
+	size_t len = small_pair(0, old, data);
+	CHECK_OK(make(old, len, data, len, &delta, NULL, &err), &err);
+	CHECK_EQ(apply(old, len - 1, delta.data, delta.len, NULL, &out, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "another old file: 4999 bytes, expected 5000");
+	old[17] ^= 1;
+	CHECK_EQ(apply(old, len, delta.data, delta.len, NULL, &out, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "another old file");
+	CHECK_EQ(out.len, 0);
+	/* and before anything is spent */
+	struct vn_delta_head head;
+	struct vn_delta_bytes bytes;
+	vn_delta_old_bytes(&bytes, old, len);
+	CHECK_OK(vn_delta_head_parse(delta.data, delta.len, &head, &err), &err);
+	CHECK_EQ(vn_delta_check_old(&head, &bytes.old, &err), -VN_EDIGEST);
+	old[17] ^= 1;
+	CHECK_OK(vn_delta_check_old(&head, &bytes.old, &err), &err);
+}
+
+static void test_limits(void)
+{
+	static uint8_t old[5000], data[5000];
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
+	size_t len = small_pair(0, old, data);
+	CHECK_OK(make(old, len, data, len, &delta, NULL, &err), &err);
+	struct vn_delta_limits limits = { .new_size = len - 1 };
+	CHECK_EQ(apply(old, len, delta.data, delta.len, &limits, &out, &err), -VN_ELIMIT);
+	CHECK_HAS(err.text, "at most 4999");
+	limits = (struct vn_delta_limits){ .memory = 100000 };
+	CHECK_EQ(apply(old, len, delta.data, delta.len, &limits, &out, &err), -VN_ELIMIT);
+	/* heads that ask for much */
+	struct vn_delta_head head = { .old_size = 1ull << 37, .new_size = 1ull << 37, .block_log2 = 24, .old_window_log2 = 26,
+				      .history_log2 = 26 };
+	vn_delta_head_write(&head);
+	limits = (struct vn_delta_limits){ .memory = VN_DELTA_MEMORY };
+	CHECK_EQ(apply(old, len, head.bytes, head.len, &limits, &out, &err), -VN_ELIMIT);
+	head.block_log2 = 25;
+	vn_delta_head_write(&head);
+	CHECK_EQ(apply(old, len, head.bytes, head.len, NULL, &out, &err), -VN_ELIMIT);
+	head.block_log2 = 18;
+	head.new_size = UINT64_MAX;
+	vn_delta_head_write(&head);
+	CHECK_EQ(apply(old, len, head.bytes, head.len, NULL, &out, &err), -VN_ELIMIT);
+	CHECK_EQ(apply(old, len, "PK\3\4....", 8, NULL, &out, &err), -VN_EFORMAT);
+	CHECK_HAS(err.text, "no veneer delta");
+	/* what a delta of 256 KiB blocks takes is what was promised */
+	head = (struct vn_delta_head){ .old_size = 1u << 30, .new_size = 1u << 30, .block_log2 = 18, .old_window_log2 = 21,
+				       .history_log2 = 19 };
+	CHECK(vn_delta_memory(&head) <= VN_DELTA_MEMORY);
+}
+
+static void test_same_bytes(void)
+{
+	size_t len = 700000;
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) one = VN_BUF(MOST), two = VN_BUF(MOST);
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	fill_floats(old, len);
+	memcpy(data, old + 16, len - 16);
+	memset(data + len - 16, 0, 16);
+	for (size_t i = 0; i < len; i += 8)
+		data[i]++;
+	for (unsigned threads = 1; threads <= 3; threads += 2) {
+		VN_AUTO_OUT *out = NULL;
+		struct vn_delta_options options = { .effort = 1, .threads = threads };
+		CHECK_OK(vn_out_buf(threads == 1 ? &one : &two, &out, &err), &err);
+		CHECK_OK(vn_delta_make(old, len, data, len, &options, out, NULL, &err), &err);
+	}
+	CHECK_EQ(one.len, two.len);
+	CHECK(one.len == two.len && memcmp(one.data, two.data, one.len) == 0);
+	struct vn_delta_options options = { .memory = 1000 };
+	VN_AUTO_OUT *out = NULL;
+	CHECK_OK(vn_out_buf(&one, &out, &err), &err);
+	CHECK_EQ(vn_delta_make(old, len, data, len, &options, out, NULL, &err), -VN_EUSAGE);
+}
+
+int main(void)
+{
+	RUN(test_elements);
+	RUN(test_small);
+	RUN(test_floats);
+	RUN(test_halves_and_bytes);
+	RUN(test_text_and_moves);
+	RUN(test_damage);
+	RUN(test_wrong_old);
+	RUN(test_limits);
+	RUN(test_same_bytes);
+	return vn_test_end();
+}
