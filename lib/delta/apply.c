@@ -271,6 +271,46 @@ static int get_sparse(struct decoder *d, const struct vn_delta_shape *s, struct 
 	return gap == gap_end ? 0 : damaged(d, "it has more gaps than elements", err);
 }
 
+static int get_bits(struct decoder *d, size_t *bit, unsigned count, uint64_t *ret, struct vn_err *err)
+{
+	uint64_t v = 0;
+	if (count > (d->body_len - d->at) * 8 - *bit)
+		return damaged(d, "its low bits end early", err);
+	for (unsigned have = 0; have < count;) {
+		unsigned skip = *bit & 7, take = 8 - skip < count - have ? 8 - skip : count - have;
+		v |= (uint64_t)(d->body[d->at + *bit / 8] >> skip & ((1u << take) - 1)) << have;
+		have += take;
+		*bit += take;
+	}
+	*ret = v;
+	return 0;
+}
+
+static int get_classes(struct decoder *d, const struct vn_delta_shape *s, struct vn_err *err)
+{
+	size_t head = s->phase < d->len ? s->phase : d->len, count = (d->len - head) / s->width;
+	size_t tail = head + count * s->width, edges = d->len - count * s->width, bit = 0;
+	int rc = get_stream(d, d->work, count, NULL, 0, err);
+	if (rc < 0)
+		return rc;
+	if (edges > d->body_len - d->at)
+		return damaged(d, "it ends early", err);
+	memcpy(d->data, d->body + d->at, head);
+	memcpy(d->data + tail, d->body + d->at + head, edges - head);
+	d->at += edges;
+	for (size_t i = 0; i < count; i++) {
+		unsigned class = d->work[i];
+		uint64_t low = 0;
+		if (vn_delta_class_bits(class) + 3 > 8 * s->width)
+			return damaged(d, "an element is wider than its width", err);
+		if ((rc = get_bits(d, &bit, vn_delta_class_bits(class), &low, err)) < 0)
+			return rc;
+		vn_delta_store(d->data + head + i * s->width, s->width, vn_delta_class_base(class) + low);
+	}
+	d->at += (bit + 7) / 8;
+	return 0;
+}
+
 static int get_difference(struct decoder *d, struct vn_err *err)
 {
 	uint8_t shape = 0;
@@ -278,11 +318,12 @@ static int get_difference(struct decoder *d, struct vn_err *err)
 	if (rc < 0)
 		return rc;
 	struct vn_delta_shape s = { d->mode, 1u << (shape & VN_DELTA_SHAPE_WIDTH), shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7 };
-	if (shape & 0x80 || s.phase >= s.width)
+	bool sparse = shape & VN_DELTA_SHAPE_SPARSE, classes = shape & VN_DELTA_SHAPE_CLASSES;
+	if ((sparse && classes) || s.phase >= s.width)
 		return damaged(d, "its shape is not valid", err);
 	if ((rc = shape & VN_DELTA_SHAPE_FINE ? get_fine_map(d, err) : get_map(d, err)) < 0)
 		return rc;
-	rc = shape & VN_DELTA_SHAPE_SPARSE ? get_sparse(d, &s, err) : get_planes(d, s.width, err);
+	rc = sparse ? get_sparse(d, &s, err) : classes ? get_classes(d, &s, err) : get_planes(d, s.width, err);
 	if (rc < 0)
 		return rc;
 	vn_delta_restore(&s, d->mapped, d->data, d->len);

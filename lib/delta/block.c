@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#define CANDIDATES 128
+#define CANDIDATES 160
 #define ENOUGH 64                     /* bytes of a body that are not worth more trials */
 
 static const uint8_t strides[] = { 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 34, 40, 48, 56, 64, 144, 210 };
@@ -67,7 +67,7 @@ int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **
 		return vn_nomem(err);
 	size_t room = vn_delta_block_size(&job->head) + VN_DELTA_STREAM_SLACK;
 	c->job = job;
-	c->body.max = c->best.max = room + 2 * VN_DELTA_BODY_SLACK;
+	c->body.max = c->best.max = 2 * room + 2 * VN_DELTA_BODY_SLACK;
 	c->packed_cap = ZSTD_compressBound(room);
 	c->coarse = malloc(room);
 	c->fine = malloc(room);
@@ -317,6 +317,28 @@ static int put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s, 
 	return rc;
 }
 
+static int put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, struct vn_err *err)
+{
+	size_t head = s->phase < c->len ? s->phase : c->len, count = (c->len - head) / s->width;
+	size_t tail = head + count * s->width, bit = 0;
+	memset(c->gaps, 0, c->len);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t v = vn_delta_load(c->residual + head + i * s->width, s->width);
+		unsigned class = vn_delta_class(v), left = vn_delta_class_bits(class);
+		c->planes[i] = (uint8_t)class;
+		for (v -= vn_delta_class_base(class); left > 0;) {
+			unsigned skip = bit & 7, take = 8 - skip < left ? 8 - skip : left;
+			c->gaps[bit / 8] |= (uint8_t)((v & ((1u << take) - 1)) << skip);
+			v >>= take, left -= take, bit += take;
+		}
+	}
+	int rc = put_stream(c, c->planes, count, level, NULL, 0, err);
+	if (rc < 0 || (rc = vn_buf_add(&c->body, c->residual, head, err)) < 0 ||
+	    (rc = vn_buf_add(&c->body, c->residual + tail, c->len - tail, err)) < 0)
+		return rc;
+	return vn_buf_add(&c->body, c->gaps, (bit + 7) / 8, err);
+}
+
 static int put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned stride, int level, struct vn_err *err)
 {
 	size_t at = 0;
@@ -346,8 +368,12 @@ static int try_candidate(struct vn_delta_coder *c, const struct candidate *k, in
 		if ((rc = fine ? put_fine_map(c, &fits, err) : put_coarse_map(c, err)) < 0 || !fits)
 			return rc;
 		vn_delta_difference(&s, fine ? c->fine : c->coarse, c->data, c->len, c->residual);
-		rc = k->shape & VN_DELTA_SHAPE_SPARSE ? put_sparse(c, &s, level, &fits, err) :
-							put_planes(c, c->residual, s.width, level, err);
+		if (k->shape & VN_DELTA_SHAPE_SPARSE)
+			rc = put_sparse(c, &s, level, &fits, err);
+		else if (k->shape & VN_DELTA_SHAPE_CLASSES)
+			rc = put_classes(c, &s, level, err);
+		else
+			rc = put_planes(c, c->residual, s.width, level, err);
 	}
 	if (rc == 0 && fits)
 		keep_if_smaller(c, k->mode);
@@ -371,6 +397,8 @@ static void estimate_difference(struct vn_delta_coder *c, enum vn_delta_mode mod
 	struct vn_delta_estimate e = vn_delta_estimate(c->residual, c->len, s.width, phase, c->counts);
 	add_candidate(c, mode, shape, e.dense);
 	add_candidate(c, mode, shape | VN_DELTA_SHAPE_SPARSE, e.sparse);
+	if (e.classes != UINT64_MAX && mode != VN_DELTA_XOR)
+		add_candidate(c, mode, shape | VN_DELTA_SHAPE_CLASSES, e.classes);
 }
 
 static void estimate_all(struct vn_delta_coder *c)

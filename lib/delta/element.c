@@ -114,6 +114,16 @@ void vn_delta_restore(const struct vn_delta_shape *shape, const uint8_t *old, ui
 	transform(shape, old, data, len, data, 1);
 }
 
+uint64_t vn_delta_load(const uint8_t *p, unsigned width)
+{
+	return load(p, width);
+}
+
+void vn_delta_store(uint8_t *p, unsigned width, uint64_t v)
+{
+	store(p, width, v);
+}
+
 void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret)
 {
 	for (unsigned k = 0; k < stride; k++)

@@ -13,6 +13,27 @@ void vn_delta_difference(const struct vn_delta_shape *shape, const uint8_t *old,
 /* In place: `data` holds the differences and then the bytes. */
 void vn_delta_restore(const struct vn_delta_shape *shape, const uint8_t *old, uint8_t *data, size_t len);
 
+/* The class of a number: itself below 4, else its length in bits and its two bits behind the first; the bits below are kept
+ * apart, because in the noise of trained weights they have no pattern that a compressor could find. */
+static inline unsigned vn_delta_class(uint64_t v)
+{
+	if (v < 4)
+		return (unsigned)v;
+	unsigned low = 61 - (unsigned)__builtin_clzll(v);
+	return (low + 1) * 4 + (unsigned)(v >> low & 3);
+}
+static inline unsigned vn_delta_class_bits(unsigned class)
+{
+	return class < 8 ? 0 : class / 4 - 1;
+}
+/* The smallest number of a class. */
+static inline uint64_t vn_delta_class_base(unsigned class)
+{
+	return class < 4 ? class : (uint64_t)(4 + class % 4) << vn_delta_class_bits(class);
+}
+uint64_t vn_delta_load(const uint8_t *p, unsigned width);
+void vn_delta_store(uint8_t *p, unsigned width, uint64_t v);
+
 /* Byte i goes to plane i % stride. */
 void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret);
 void vn_delta_join(const uint8_t *planes, size_t len, unsigned stride, uint8_t *ret);

@@ -1,4 +1,5 @@
 #include "delta/estimate.h"
+#include "delta/element.h"
 #include <string.h>
 
 #define FRACTION 12                   /* bits of a logarithm behind the point */
@@ -28,9 +29,20 @@ static uint64_t entropy(const uint32_t counts[256], uint64_t skip_zero)
 	return total ? (total * log2_fixed(total) - sum) >> FRACTION : 0;
 }
 
+static uint64_t classes(const uint8_t *p, size_t elements, unsigned width, uint32_t counts[256])
+{
+	uint64_t bits = PLANE_COST;
+	memset(counts, 0, 256 * sizeof(*counts));
+	for (size_t i = 0; i < elements; i++)
+		counts[vn_delta_class(vn_delta_load(p + i * width, width))]++;
+	for (unsigned c = 8; c < 256; c++)
+		bits += (uint64_t)counts[c] * vn_delta_class_bits(c);
+	return bits + entropy(counts, 0);
+}
+
 struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsigned stride, unsigned phase, uint32_t *counts)
 {
-	struct vn_delta_estimate e = { 0, 0 };
+	struct vn_delta_estimate e = { 0, 0, UINT64_MAX };
 	size_t elements = len > phase ? (len - phase) / stride : 0, zeros = 0;
 	const uint8_t *p = data + phase;
 	memset(counts, 0, (size_t)stride * 256 * sizeof(*counts));
@@ -47,5 +59,7 @@ struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsi
 		e.dense += entropy(counts + k * 256, 0) + PLANE_COST;
 		e.sparse += entropy(counts + k * 256, zeros) + PLANE_COST;
 	}
+	if (stride == 2 || stride == 4 || stride == 8)
+		e.classes = classes(data + phase, elements, stride, counts);
 	return e;
 }

@@ -6,7 +6,7 @@
 
 #define VN_DELTA_STRIDE_MAX 255
 struct vn_delta_estimate {
-	uint64_t dense, sparse;
+	uint64_t dense, sparse, classes;
 };
 /* `counts` has room for stride * 256 numbers; `phase` is where elements begin. */
 struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsigned stride, unsigned phase, uint32_t *counts);

@@ -7,10 +7,11 @@
  *   body   = COPY: map | RAW: V(history) stream | REF: Z(old start - block start) V(old length) V(history) stream
  *          | PLANES: stride:u8 stream*stride
  *          | XOR, SUB, FSUB: shape:u8 map residual
- *   shape  = log2(width) | phase << 2 | SPARSE << 5 | FINE << 6
+ *   shape  = log2(width) | phase << 2 | SPARSE << 5 | FINE << 6 | CLASSES << 7
  *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB, until the block is covered
  *          | FINE: V(length) stream of (V(mapped) V(unmapped) Z(shift - previous shift))*    in bytes
  *   residual = stream*width | SPARSE: V(elements) V(length of gaps) stream(gaps) stream*width
+ *            | CLASSES: stream(class of each element) edge bytes, low bits of the elements, lowest first
  *   stream = V(0) raw bytes | V(1) byte, repeated | V(n) n bytes: a zstd frame without its magic number */
 #ifndef VN_DELTA_FORMAT_H
 #define VN_DELTA_FORMAT_H
@@ -47,6 +48,7 @@ enum vn_delta_mode {
 #define VN_DELTA_SHAPE_PHASE_SHIFT 2
 #define VN_DELTA_SHAPE_SPARSE 0x20u
 #define VN_DELTA_SHAPE_FINE 0x40u
+#define VN_DELTA_SHAPE_CLASSES 0x80u
 
 struct vn_delta_head {
 	uint64_t old_size, new_size;
