@@ -78,15 +78,16 @@ static int check_place(const char *dir, bool *ret_layout, struct vn_err *err)
 	int rc = vn_asprintf(&file, err, "%s/%s", dir, VN_LAYOUT_FILE);
 	if (rc == 0)
 		rc = vn_fs_read(file, &version, err);
-	/* another run may have made the layout between the two looks */
-	if (rc == -VN_ENOTFOUND && !is_empty(dir))
+	/* another run may make the layout between any two looks: what holds something now had its oci-layout before */
+	bool empty = rc == -VN_ENOTFOUND && is_empty(dir);
+	if (rc == -VN_ENOTFOUND && !empty)
 		rc = vn_fs_read(file, &version, err);
 	if (rc == 0) {
 		*ret_layout = true;
 		return vn_layout_check_version(&version, dir, err);
 	}
-	if (rc != -VN_ENOTFOUND || is_empty(dir))
-		return rc == -VN_ENOTFOUND ? 0 : rc;
+	if (rc != -VN_ENOTFOUND || empty)
+		return empty ? 0 : rc;
 	vn_fail(err, VN_EREFUSED, "%s is no OCI layout, and it is not empty", dir);
 	return vn_hint(err, "name a new folder");
 }
