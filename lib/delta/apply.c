@@ -41,7 +41,7 @@ static void decoder_release(struct decoder *d)
 static int damaged(const struct decoder *d, const char *what, struct vn_err *err)
 {
 	return vn_fail(err, VN_EDIGEST, "the delta is damaged: block %llu, for bytes %llu to %llu of the new file: %s",
-		       (unsigned long long)d->block, (unsigned long long)d->start, (unsigned long long)(d->start + d->len), what);
+		       (unsigned long long)d->block, (unsigned long long)d->start, (unsigned long long)d->start + d->len, what);
 }
 
 /* A read of the delta that ends early is damage too. */
