@@ -174,11 +174,13 @@ static inline void fake_serve(struct fake *f, int fd)
 		else if (!f->wrong[0])
 			snprintf(f->wrong, sizeof f->wrong, "step %zu wants \"%s\" (%s), got: %.300s", f->at, s->want ? s->want : "nothing",
 				 s->has ? s->has : "", request);
-		more = fake_answer(f, fd, fits ? s : &off, !strncmp(request, "HEAD ", 5)) && fits;
+		bool head_only = !strncmp(request, "HEAD ", 5);
+		/* before the answer: who has it may look at the log */
 		if (f->logged < FAKE_LOG)
 			f->log[f->logged++] = request;
 		else
 			free(request);
+		more = fake_answer(f, fd, fits ? s : &off, head_only) && fits;
 	}
 }
 
