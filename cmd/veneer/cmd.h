@@ -60,6 +60,8 @@ void cmd_free(void *pointer);
 void cmd_put_line(struct out *out, const char *text);
 /* A JSON text and a line break. */
 int cmd_put_json(struct out *out, const char *json);
+/* What login or logout (`name`) did with a registry's credentials: "DONE REGISTRY WHERE-IT-IS", or schema veneer.NAME/1. */
+int cmd_put_credentials(const struct cmd_call *call, const char *name, const char *done, const char *kept, const char *where);
 
 void usage_overview(struct out *out);
 void usage_command(struct out *out, const struct vn_cmd *cmd);

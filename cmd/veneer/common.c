@@ -81,3 +81,26 @@ int cmd_put_json(struct out *out, const char *json)
 		out_put(out, "\n");
 	return 0;
 }
+
+int cmd_put_credentials(const struct cmd_call *call, const char *name, const char *done, const char *kept, const char *where)
+{
+	OUT_CLEANUP(text_release) struct text json = { 0 };
+
+	if (call->common->quiet && !call->json)
+		return 0;
+	if (!call->json) {
+		out_put(call->out, done);
+		out_escaped(call->out, call->args[0]);
+		out_put(call->out, kept);
+		out_escaped(call->out, where);
+		out_put(call->out, "\n");
+		return 0;
+	}
+	text_addf(&json, "{\"schema\":\"veneer.%s/1\",\"registry\":", name);
+	text_json(&json, call->args[0]);
+	text_add(&json, ",\"where\":");
+	text_json(&json, where);
+	text_add(&json, "}");
+	call->out->failed |= json.failed;
+	return cmd_put_json(call->out, text_get(&json));
+}

@@ -138,29 +138,6 @@ static int ask(const struct options *options, struct secret *secret, struct vn_e
 	return rc;
 }
 
-static int show(const struct cmd_call *call, const char *where)
-{
-	OUT_CLEANUP(text_release) struct text json = { 0 };
-
-	if (call->common->quiet && !call->json)
-		return 0;
-	if (!call->json) {
-		out_put(call->out, "Logged in to ");
-		out_escaped(call->out, call->args[0]);
-		out_put(call->out, "; kept in ");
-		out_escaped(call->out, where);
-		out_put(call->out, "\n");
-		return 0;
-	}
-	text_add(&json, "{\"schema\":\"veneer.login/1\",\"registry\":");
-	text_json(&json, call->args[0]);
-	text_add(&json, ",\"where\":");
-	text_json(&json, where);
-	text_add(&json, "}");
-	call->out->failed |= json.failed;
-	return cmd_put_json(call->out, text_get(&json));
-}
-
 static int run(const struct cmd_call *call, struct vn_err *err)
 {
 	const struct options *options = call->options;
@@ -179,7 +156,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 	if (cmd_open(call, NULL, NULL, &vn, err) < 0 ||
 	    vn_login(vn, call->args[0], name, secret.password, &where, err) < 0)
 		return -(int)err->code;
-	return show(call, where);
+	return cmd_put_credentials(call, "login", "Logged in to ", "; kept in ", where);
 }
 
 #define AT(field) offsetof(struct options, field)

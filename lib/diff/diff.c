@@ -231,7 +231,7 @@ static int compare_files(struct vn_diff *d, const struct vn_diff_images_options 
 {
 	struct vn_file_options fo = { rules, o->all_files, o->index.events };
 	bool need_base = false;
-	int r = vn_trees_open(&d->trees, o->whole, &o->index, err);
+	int r = vn_trees_open(&d->trees, false, &o->index, err);
 	if (r == 0)
 		r = vn_files_compare(&d->trees, &fo, &d->files, &need_base, err);
 	if (r == 0 && need_base) {

@@ -25,7 +25,6 @@ struct vn_diff_images_options {
 	const struct vn_policy *policy;      /* may be NULL */
 	struct vn_index_options index;
 	bool all_files;
-	bool whole;                  /* read the shared layers too, needed or not */
 };
 /* The images outlive the diff. */
 int vn_diff_images(const struct vn_image *old_image, const struct vn_image *new_image,

@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fill_layers(struct vn_rebase *r, const struct vn_rebase_one *o, struct vn_veneer_layer *list, bool split)
+static void fill_layers(const struct vn_rebase_one *o, struct vn_veneer_layer *list, bool split)
 {
-	(void)r;
 	for (size_t i = 0; i < o->nblobs; i++) {
 		const struct vn_veneer_blob *b = &o->blobs[i];
 		list[i] = (struct vn_veneer_layer){ vn_role_name(b->role, split), b->desc.digest.text, b->diff_id.text,
 						    (uint64_t)b->desc.size, b->plain_size, b->files, b->whiteouts };
 	}
-	return 0;
 }
 
 static int fill_rules(struct vn_rebase_one *o, struct vn_proof_rule **ret, size_t *ret_n, struct vn_err *err)
@@ -67,8 +65,9 @@ static int fill_image(struct vn_rebase *r, size_t i, const struct vn_rebase_inpu
 		image->nmodels = o->diff->files.nmodels;
 		image->proof_equal = o->proof ? o->proof->files.equal : 0;
 	}
-	int rc = fill_layers(r, o, r->layers[i], in->options->split);
-	if (rc == 0 && o->diff)
+	fill_layers(o, r->layers[i], in->options->split);
+	int rc = 0;
+	if (o->diff)
 		rc = fill_rules(o, &r->rules[i], &image->nproof_rules, err);
 	image->proof_rules = r->rules[i];
 	return rc;
