@@ -1,0 +1,334 @@
+#include "delta/decode.h"
+#include "delta/element.h"
+#include "util/num.h"
+#include <string.h>
+
+static const uint8_t zstd_magic[4] = { 0x28, 0xb5, 0x2f, 0xfd };
+
+int vn_delta_damaged(const struct vn_delta_decoder *d, const char *what, struct vn_err *err)
+{
+	return vn_fail(err, VN_EDIGEST, "the delta is damaged: block %llu, for bytes %llu to %llu of the new file: %s",
+		       (unsigned long long)d->block, (unsigned long long)d->start, (unsigned long long)d->start + d->len, what);
+}
+static int get_varint(struct vn_delta_decoder *d, uint64_t *ret, struct vn_err *err)
+{
+	size_t n = vn_get_varint(d->body + d->at, d->body_len - d->at, ret);
+	if (n == 0)
+		return vn_delta_damaged(d, "a number in it is not valid", err);
+	d->at += n;
+	return 0;
+}
+
+static int get_byte(struct vn_delta_decoder *d, uint8_t *ret, struct vn_err *err)
+{
+	if (d->at == d->body_len)
+		return vn_delta_damaged(d, "it ends early", err);
+	*ret = d->body[d->at++];
+	return 0;
+}
+
+/* One stream of exactly `len` bytes. */
+static int get_stream(struct vn_delta_decoder *d, uint8_t *out, size_t len, const uint8_t *prefix, size_t prefix_len, struct vn_err *err)
+{
+	uint64_t packed;
+	int rc = get_varint(d, &packed, err);
+	if (rc < 0)
+		return rc;
+	size_t rest = d->body_len - d->at, take = packed ? (size_t)packed : len;
+	if (packed > rest || take > rest)
+		return vn_delta_damaged(d, "a stream reaches beyond it", err);
+	uint8_t *p = d->body + d->at;
+	d->at += take;
+	if (packed == 0) {
+		memcpy(out, p, len);
+		return 0;
+	}
+	if (packed == 1) {
+		memset(out, *p, len);
+		return 0;
+	}
+	memcpy(p - 4, zstd_magic, 4);         /* over bytes that were read already, or the room in front */
+	if (prefix_len && ZSTD_isError(ZSTD_DCtx_refPrefix(d->zstd, prefix, prefix_len)))
+		return vn_nomem(err);
+	size_t n = ZSTD_decompressDCtx(d->zstd, out, len, p - 4, take + 4);
+	if (ZSTD_isError(n) || n != len) {
+		ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_and_parameters);
+		return vn_delta_damaged(d, ZSTD_isError(n) ? ZSTD_getErrorName(n) : "a stream has another length than it should", err);
+	}
+	return 0;
+}
+
+/* Bytes [at, at + len) of the block, predicted by old at `shift`; what lies outside of old is 0. */
+static int gather(struct vn_delta_decoder *d, size_t at, size_t len, int64_t shift, struct vn_err *err)
+{
+	uint8_t *out = d->mapped + at;
+	int64_t from = (int64_t)(d->start + at) + shift, size = (int64_t)d->old->size;
+	int64_t first = from < 0 ? 0 : from, end = from + (int64_t)len < size ? from + (int64_t)len : size;
+	if (first >= end) {
+		memset(out, 0, len);
+		return 0;
+	}
+	size_t skip = (size_t)(first - from), count = (size_t)(end - first);
+	memset(out, 0, skip);
+	memset(out + skip + count, 0, len - skip - count);
+	return d->old->read(d->old, (uint64_t)first, out + skip, count, err);
+}
+
+static int move_shift(struct vn_delta_decoder *d, uint64_t z, int64_t *shift, struct vn_err *err)
+{
+	int64_t step = vn_delta_unzigzag(z);
+	if (step > 2 * VN_DELTA_SHIFT_MAX || step < -2 * VN_DELTA_SHIFT_MAX || *shift + step > VN_DELTA_SHIFT_MAX ||
+	    *shift + step < -VN_DELTA_SHIFT_MAX)
+		return vn_delta_damaged(d, "a shift is out of range", err);
+	*shift += step;
+	return 0;
+}
+
+static int get_map(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	size_t at = 0;
+	int64_t shift = 0;
+	while (at < d->len) {
+		uint64_t pieces, step;
+		int rc = get_varint(d, &pieces, err);
+		if (rc < 0 || (rc = get_varint(d, &step, err)) < 0 || (rc = move_shift(d, step, &shift, err)) < 0)
+			return rc;
+		size_t rest = d->len - at, most = (rest + (1u << VN_DELTA_PIECE_LOG) - 1) >> VN_DELTA_PIECE_LOG;
+		if (pieces == 0 || pieces > most)
+			return vn_delta_damaged(d, "its map does not cover it", err);
+		size_t len = (size_t)pieces << VN_DELTA_PIECE_LOG;
+		if (len > rest)
+			len = rest;
+		if ((rc = gather(d, at, len, shift, err)) < 0)
+			return rc;
+		at += len;
+	}
+	return 0;
+}
+
+static int fine_map(struct vn_delta_decoder *d, const uint8_t *p, size_t map_len, struct vn_err *err)
+{
+	size_t at = 0, pos = 0;
+	int64_t shift = 0;
+	while (at < d->len) {
+		uint64_t v[3];
+		for (int i = 0; i < 3; i++) {
+			size_t n = vn_get_varint(p + pos, map_len - pos, &v[i]);
+			if (n == 0)
+				return vn_delta_damaged(d, "its map ends early", err);
+			pos += n;
+		}
+		if (v[0] > d->len - at || v[1] > d->len - at - v[0] || v[0] + v[1] == 0)
+			return vn_delta_damaged(d, "its map does not cover it", err);
+		int rc = move_shift(d, v[2], &shift, err);
+		if (rc < 0 || (rc = gather(d, at, (size_t)v[0], shift, err)) < 0)
+			return rc;
+		memset(d->mapped + at + v[0], 0, (size_t)v[1]);
+		at += (size_t)(v[0] + v[1]);
+	}
+	return pos == map_len ? 0 : vn_delta_damaged(d, "its map is too long", err);
+}
+
+static int get_fine_map(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	uint64_t len;
+	int rc = get_varint(d, &len, err);
+	if (rc < 0)
+		return rc;
+	if (len > d->len)
+		return vn_delta_damaged(d, "its map is larger than it", err);
+	/* the map is used up before the streams of the residual need this buffer */
+	if ((rc = get_stream(d, d->work, (size_t)len, NULL, 0, err)) < 0)
+		return rc;
+	return fine_map(d, d->work, (size_t)len, err);
+}
+
+static int get_planes(struct vn_delta_decoder *d, unsigned stride, struct vn_err *err)
+{
+	if (stride == 1)
+		return get_stream(d, d->data, d->len, NULL, 0, err);
+	size_t at = 0;
+	for (unsigned k = 0; k < stride; k++) {
+		size_t len = vn_delta_plane_len(d->len, stride, k);
+		int rc = get_stream(d, d->work + at, len, NULL, 0, err);
+		if (rc < 0)
+			return rc;
+		at += len;
+	}
+	vn_delta_join(d->work, d->len, stride, d->data);
+	return 0;
+}
+
+/* Elements that differ: the distance from one to the next, and their values as planes. */
+static int get_sparse(struct vn_delta_decoder *d, const struct vn_delta_shape *s, struct vn_err *err)
+{
+	size_t pad = (s->width - s->phase) % s->width, elements = (pad + d->len + s->width - 1) / s->width;
+	uint64_t count, gaps;
+	int rc = get_varint(d, &count, err);
+	if (rc < 0 || (rc = get_varint(d, &gaps, err)) < 0)
+		return rc;
+	size_t room = d->len + VN_DELTA_STREAM_SLACK;
+	if (count > elements || gaps > room || count * s->width > room - gaps || gaps < count)
+		return vn_delta_damaged(d, "it lists more elements than it has", err);
+	const uint8_t *gap = d->work, *gap_end = gap + gaps;
+	uint8_t *values = d->work + gaps;
+	if ((rc = get_stream(d, d->work, (size_t)gaps, NULL, 0, err)) < 0)
+		return rc;
+	for (unsigned k = 0; k < s->width; k++)
+		if ((rc = get_stream(d, values + k * count, (size_t)count, NULL, 0, err)) < 0)
+			return rc;
+	memset(d->data, 0, d->len);
+	size_t element = 0;
+	for (size_t i = 0; i < count; i++, element++) {
+		for (; gap < gap_end && *gap == 255; gap++)
+			element += 255;
+		if (gap == gap_end)
+			return vn_delta_damaged(d, "its gaps end early", err);
+		element += *gap++;
+		if (element >= elements)
+			return vn_delta_damaged(d, "its gaps reach beyond it", err);
+		for (unsigned k = 0; k < s->width; k++) {
+			size_t at = element * s->width + k;
+			uint8_t value = values[k * count + i];
+			if (at >= pad && at - pad < d->len)
+				d->data[at - pad] = value;
+			else if (value != 0)
+				return vn_delta_damaged(d, "an element reaches beyond it", err);
+		}
+	}
+	return gap == gap_end ? 0 : vn_delta_damaged(d, "it has more gaps than elements", err);
+}
+
+static int get_bits(struct vn_delta_decoder *d, size_t *bit, unsigned count, uint64_t *ret, struct vn_err *err)
+{
+	uint64_t v = 0;
+	if (count > (d->body_len - d->at) * 8 - *bit)
+		return vn_delta_damaged(d, "its low bits end early", err);
+	for (unsigned have = 0; have < count;) {
+		unsigned skip = *bit & 7, take = 8 - skip < count - have ? 8 - skip : count - have;
+		v |= (uint64_t)(d->body[d->at + *bit / 8] >> skip & ((1u << take) - 1)) << have;
+		have += take;
+		*bit += take;
+	}
+	*ret = v;
+	return 0;
+}
+
+static int get_classes(struct vn_delta_decoder *d, const struct vn_delta_shape *s, struct vn_err *err)
+{
+	size_t head = s->phase < d->len ? s->phase : d->len, count = (d->len - head) / s->width;
+	size_t tail = head + count * s->width, edges = d->len - count * s->width, bit = 0;
+	int rc = get_stream(d, d->work, count, NULL, 0, err);
+	if (rc < 0)
+		return rc;
+	if (edges > d->body_len - d->at)
+		return vn_delta_damaged(d, "it ends early", err);
+	memcpy(d->data, d->body + d->at, head);
+	memcpy(d->data + tail, d->body + d->at + head, edges - head);
+	d->at += edges;
+	for (size_t i = 0; i < count; i++) {
+		unsigned class = d->work[i];
+		uint64_t low = 0;
+		if (vn_delta_class_bits(class) + 3 > 8 * s->width)
+			return vn_delta_damaged(d, "an element is wider than its width", err);
+		if ((rc = get_bits(d, &bit, vn_delta_class_bits(class), &low, err)) < 0)
+			return rc;
+		vn_delta_store(d->data + head + i * s->width, s->width, vn_delta_class_base(class) + low);
+	}
+	d->at += (bit + 7) / 8;
+	return 0;
+}
+
+static int get_difference(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	uint8_t shape = 0;
+	int rc = get_byte(d, &shape, err);
+	if (rc < 0)
+		return rc;
+	struct vn_delta_shape s = { d->mode, 1u << (shape & VN_DELTA_SHAPE_WIDTH), shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7 };
+	bool sparse = shape & VN_DELTA_SHAPE_SPARSE, classes = shape & VN_DELTA_SHAPE_CLASSES;
+	if ((sparse && classes) || s.phase >= s.width)
+		return vn_delta_damaged(d, "its shape is not valid", err);
+	if ((rc = shape & VN_DELTA_SHAPE_FINE ? get_fine_map(d, err) : get_map(d, err)) < 0)
+		return rc;
+	rc = sparse ? get_sparse(d, &s, err) : classes ? get_classes(d, &s, err) : get_planes(d, s.width, err);
+	if (rc < 0)
+		return rc;
+	vn_delta_restore(&s, d->mapped, d->data, d->len);
+	return 0;
+}
+
+static int get_history(struct vn_delta_decoder *d, size_t *ret, struct vn_err *err)
+{
+	uint64_t len;
+	int rc = get_varint(d, &len, err);
+	if (rc < 0)
+		return rc;
+	if (len > d->history_len)
+		return vn_delta_damaged(d, "it refers to more history than is kept", err);
+	*ret = (size_t)len;
+	return 0;
+}
+
+/* The prefix is one piece of memory: a slice of old that ends where the history begins, and the history's last bytes behind
+ * it; both at once only when all of the history is taken. */
+static int get_reference(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	uint64_t from, len = 0;
+	size_t history = 0;
+	int rc;
+	if (d->mode == VN_DELTA_RAW) {
+		if ((rc = get_history(d, &history, err)) < 0)
+			return rc;
+		return get_stream(d, d->data, d->len, d->prefix + d->window + d->history_len - history, history, err);
+	}
+	if ((rc = get_varint(d, &from, err)) < 0 || (rc = get_varint(d, &len, err)) < 0 || (rc = get_history(d, &history, err)) < 0)
+		return rc;
+	int64_t step = vn_delta_unzigzag(from);
+	if (step > VN_DELTA_SHIFT_MAX || step < -VN_DELTA_SHIFT_MAX || (int64_t)d->start + step < 0)
+		return vn_delta_damaged(d, "its reference lies outside of the old file", err);
+	uint64_t at = d->start + (uint64_t)step;
+	if (at > d->old->size || len > d->old->size - at || len > d->window)
+		return vn_delta_damaged(d, "its reference lies outside of the old file or its window", err);
+	if (history != 0 && history != d->history_len)
+		return vn_delta_damaged(d, "it takes a part of the history only", err);
+	uint8_t *slice = d->prefix + d->window - len;
+	if (len && (rc = d->old->read(d->old, at, slice, (size_t)len, err)) < 0)
+		return rc;
+	return get_stream(d, d->data, d->len, slice, (size_t)len + history, err);
+}
+
+int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	uint8_t stride = 0;
+	int rc;
+	switch (d->mode) {
+	case VN_DELTA_COPY:
+		if ((rc = get_map(d, err)) < 0)
+			return rc;
+		memcpy(d->data, d->mapped, d->len);
+		break;
+	case VN_DELTA_RAW:
+	case VN_DELTA_REF:
+		if ((rc = get_reference(d, err)) < 0)
+			return rc;
+		break;
+	case VN_DELTA_PLANES:
+		if ((rc = get_byte(d, &stride, err)) < 0)
+			return rc;
+		if (stride == 0)
+			return vn_delta_damaged(d, "planes of nothing", err);
+		if ((rc = get_planes(d, stride, err)) < 0)
+			return rc;
+		break;
+	case VN_DELTA_XOR:
+	case VN_DELTA_SUB:
+	case VN_DELTA_FSUB:
+		if ((rc = get_difference(d, err)) < 0)
+			return rc;
+		break;
+	default:
+		return vn_delta_damaged(d, "it has a mode that this version does not know", err);
+	}
+	return d->at == d->body_len ? 0 : vn_delta_damaged(d, "something follows its body", err);
+}

@@ -1,0 +1,29 @@
+/* The bodies of blocks: what a decoder keeps, and how each mode becomes bytes. */
+#ifndef VN_DELTA_DECODE_H
+#define VN_DELTA_DECODE_H
+#include "delta/delta.h"
+#include <zstd.h>
+
+#define VN_DELTA_MAGIC_ROOM 4         /* in front of a body, for the magic number of its first stream */
+
+struct vn_delta_decoder {
+	const struct vn_delta_head *head;
+	struct vn_delta_old *old;
+	struct vn_in *in;
+	uint64_t block;               /* its number */
+	uint64_t start;               /* its place in new */
+	size_t len;                   /* its bytes */
+	uint8_t mode;
+	uint8_t *data, *mapped, *work;
+	uint8_t *room, *body;         /* body lies in room, behind space for a magic number */
+	size_t body_len, at;
+	uint8_t *prefix;              /* old window, then history */
+	size_t window, history, history_len;
+	ZSTD_DCtx *zstd;
+	struct vn_hash *check, *whole;
+};
+/* `body` becomes `data`: VN_EDIGEST when it is not what veneer-delta(5) describes. */
+int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err);
+/* VN_EDIGEST, naming the block. */
+int vn_delta_damaged(const struct vn_delta_decoder *d, const char *what, struct vn_err *err);
+#endif
