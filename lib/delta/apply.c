@@ -18,43 +18,6 @@ static void decoder_release(struct vn_delta_decoder *d)
 	vn_hash_close(d->whole);
 }
 
-/* A read of the delta that ends early is damage too. */
-static int cut_off(uint64_t at, struct vn_err *err)
-{
-	if (err->code != VN_EFORMAT)
-		return -(int)err->code;
-	return vn_fail(err, VN_EDIGEST, "the delta ends early, before byte %llu of the new file is known", (unsigned long long)at);
-}
-
-static int read_varint(struct vn_in *in, uint64_t at, uint8_t raw[10], size_t *ret_len, struct vn_err *err)
-{
-	size_t n = 0;
-	do {
-		int rc = vn_in_read_full(in, raw + n, 1, err);
-		if (rc < 0)
-			return cut_off(at, err);
-	} while (raw[n++] & 0x80 && n < 10);
-	*ret_len = n;
-	return 0;
-}
-
-static int read_head(struct vn_in *in, struct vn_delta_head *ret, struct vn_err *err)
-{
-	uint8_t raw[VN_DELTA_HEAD_MAX];
-	size_t at = VN_DELTA_MAGIC_LEN + 2, n = 0;
-	int rc = vn_in_read_full(in, raw, at, err);
-	if (rc < 0)
-		return cut_off(0, err);
-	if (memcmp(raw, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN) != 0)
-		return vn_delta_head_parse(raw, at, ret, err);
-	for (int i = 0; i < 2; i++, at += n)
-		if ((rc = read_varint(in, 0, raw + at, &n, err)) < 0)
-			return rc;
-	if (vn_in_read_full(in, raw + at, VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST, err) < 0)
-		return cut_off(0, err);
-	return vn_delta_head_parse(raw, at + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST, ret, err);
-}
-
 static void keep_history(struct vn_delta_decoder *d)
 {
 	uint8_t *kept = d->prefix + d->window;
@@ -68,32 +31,61 @@ static void keep_history(struct vn_delta_decoder *d)
 	d->history_len = stay + take;
 }
 
-static int one_block(struct vn_delta_decoder *d, struct vn_out *out, struct vn_err *err)
+static int give_out(struct vn_delta_decoder *d, struct vn_out *out, struct vn_err *err)
 {
-	uint8_t raw[10], check[VN_DELTA_CHECK], found[VN_DELTA_NEW_DIGEST];
-	uint64_t body_len;
-	size_t n = 0;
-	int rc = read_varint(d->in, d->start, raw, &n, err);
-	if (rc < 0)
-		return rc;
-	if (vn_get_varint(raw, n, &body_len) != n || body_len > vn_delta_block_size(d->head) + VN_DELTA_BODY_SLACK)
-		return vn_delta_damaged(d, "its length is not valid", err);
-	d->body_len = (size_t)body_len;
-	d->at = 0;
-	if (vn_in_read_full(d->in, &d->mode, 1, err) < 0 || vn_in_read_full(d->in, check, sizeof(check), err) < 0 ||
-	    vn_in_read_full(d->in, d->body, d->body_len, err) < 0)
-		return cut_off(d->start, err);
-	if ((d->start == 0 && (rc = vn_hash_add(d->check, d->head->bytes, d->head->len, err)) < 0) ||
-	    (rc = vn_hash_add(d->check, raw, n, err)) < 0 || (rc = vn_hash_add(d->check, &d->mode, 1, err)) < 0 ||
-	    (rc = vn_hash_add(d->check, d->body, d->body_len, err)) < 0 || (rc = vn_delta_decode(d, err)) < 0 ||
-	    (rc = vn_hash_add(d->check, d->data, d->len, err)) < 0 || (rc = vn_delta_hash_end(d->check, found, err)) < 0)
-		return rc;
-	if (memcmp(found, check, sizeof(check)) != 0)
-		return vn_delta_damaged(d, "its check value differs", err);
-	if ((rc = vn_hash_add(d->whole, d->data, d->len, err)) < 0 || (rc = vn_out_write(out, d->data, d->len, err)) < 0)
+	int rc = vn_hash_add(d->whole, d->data, d->len, err);
+	if (rc < 0 || (rc = vn_out_write(out, d->data, d->len, err)) < 0)
 		return rc;
 	keep_history(d);
+	d->start += d->len;
+	d->block++;
 	return 0;
+}
+
+static void enter_block(struct vn_delta_decoder *d)
+{
+	uint64_t size = (uint64_t)1 << d->head->block_log2, rest = d->head->new_size - d->start;
+	d->len = rest < size ? (size_t)rest : (size_t)size;
+}
+
+static int compare_check(struct vn_delta_decoder *d, const struct vn_delta_frame *frame, struct vn_err *err)
+{
+	uint8_t found[VN_DELTA_NEW_DIGEST];
+	int rc = vn_delta_hash_end(d->check, found, err);
+	if (rc < 0)
+		return rc;
+	return memcmp(found, frame->check, sizeof(frame->check)) == 0 ? 0 : vn_delta_damaged(d, "its check value differs", err);
+}
+
+static int copy_blocks(struct vn_delta_decoder *d, struct vn_out *out, struct vn_err *err)
+{
+	uint64_t blocks = 0;
+	int rc = vn_delta_copy_begin(d, &blocks, err);
+	for (; rc == 0 && blocks > 0; blocks--) {
+		enter_block(d);
+		if ((rc = vn_delta_copy_next(d, err)) == 0)
+			rc = give_out(d, out, err);
+	}
+	return rc < 0 ? rc : vn_delta_body_end(d, err);
+}
+
+static int one_record(struct vn_delta_decoder *d, struct vn_out *out, struct vn_err *err)
+{
+	struct vn_delta_frame frame;
+	enter_block(d);
+	int rc = vn_delta_read_frame(&d->frames, d->head, d->start, &frame, err);
+	if (rc < 0 || (rc = vn_delta_read(&d->frames, d->start, d->body, frame.body_len, err)) < 0 ||
+	    (rc = vn_delta_hash_frame(d->check, d->head, d->start, &frame, d->body, err)) < 0)
+		return rc;
+	d->mode = frame.mode;
+	d->body_len = frame.body_len;
+	d->at = 0;
+	if (d->mode == VN_DELTA_COPY)
+		return (rc = compare_check(d, &frame, err)) < 0 ? rc : copy_blocks(d, out, err);
+	if ((rc = vn_delta_decode(d, err)) < 0 || (rc = vn_hash_add(d->check, d->data, d->len, err)) < 0 ||
+	    (rc = compare_check(d, &frame, err)) < 0)
+		return rc;
+	return give_out(d, out, err);
 }
 
 static int open_decoder(struct vn_delta_decoder *d, struct vn_err *err)
@@ -114,24 +106,28 @@ static int open_decoder(struct vn_delta_decoder *d, struct vn_err *err)
 	return rc < 0 ? rc : vn_hash_open("sha256", &d->whole, err);
 }
 
+/* Adds the first `len` bytes of `from`. */
+static int hash_reader(struct vn_hash *hash, struct vn_delta_old *from, uint64_t len, struct vn_err *err)
+{
+	VN_AUTO_FREE uint8_t *buf = malloc(READ_SIZE);
+	int rc = buf ? 0 : vn_nomem(err);
+	for (uint64_t at = 0, n; rc == 0 && at < len; at += n) {
+		n = len - at < READ_SIZE ? len - at : READ_SIZE;
+		if ((rc = from->read(from, at, buf, (size_t)n, err)) == 0)
+			rc = vn_hash_add(hash, buf, (size_t)n, err);
+	}
+	return rc;
+}
+
 int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *old, struct vn_err *err)
 {
-	VN_AUTO_FREE uint8_t *buf = NULL;
 	uint8_t found[VN_DELTA_NEW_DIGEST];
 	struct vn_hash *hash = NULL;
 	if (old->size != head->old_size)
 		return vn_fail(err, VN_EDIGEST, "this delta is for another old file: %llu bytes, expected %llu",
 			       (unsigned long long)old->size, (unsigned long long)head->old_size);
-	if (!(buf = malloc(READ_SIZE)))
-		return vn_nomem(err);
 	int rc = vn_hash_open("sha256", &hash, err);
-	for (uint64_t at = 0; rc == 0 && at < old->size;) {
-		size_t n = old->size - at < READ_SIZE ? (size_t)(old->size - at) : READ_SIZE;
-		if ((rc = old->read(old, at, buf, n, err)) == 0)
-			rc = vn_hash_add(hash, buf, n, err);
-		at += n;
-	}
-	if (rc == 0)
+	if (rc == 0 && (rc = hash_reader(hash, old, old->size, err)) == 0)
 		rc = vn_delta_hash_end(hash, found, err);
 	vn_hash_close(hash);
 	if (rc == 0 && memcmp(found, head->old_digest, VN_DELTA_OLD_DIGEST) != 0)
@@ -139,10 +135,9 @@ int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *ol
 	return rc;
 }
 
-static int check_limits(const struct vn_delta_head *head, const struct vn_delta_limits *limits, struct vn_err *err)
+static int check_limits(const struct vn_delta_head *head, const struct vn_delta_apply_options *o, struct vn_err *err)
 {
-	uint64_t memory = limits && limits->memory ? limits->memory : VN_MAX_DELTA_MEMORY;
-	uint64_t size = limits && limits->new_size ? limits->new_size : VN_MAX_BLOB;
+	uint64_t memory = o->memory ? o->memory : VN_MAX_DELTA_MEMORY, size = o->new_size ? o->new_size : VN_MAX_BLOB;
 	if (head->new_size > size)
 		return vn_fail(err, VN_ELIMIT, "the delta makes a file of %llu bytes, at most %llu are allowed",
 			       (unsigned long long)head->new_size, (unsigned long long)size);
@@ -152,30 +147,54 @@ static int check_limits(const struct vn_delta_head *head, const struct vn_delta_
 	return 0;
 }
 
-int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_limits *limits,
-		   struct vn_err *err)
+/* Takes up what an earlier run has made: its digest goes on, its end is the history. */
+static int resume(struct vn_delta_decoder *d, const struct vn_delta_resume *r, struct vn_err *err)
 {
-	struct vn_delta_head head;
-	uint8_t found[VN_DELTA_NEW_DIGEST], more;
-	int rc = read_head(delta, &head, err);
-	if (rc < 0 || (rc = check_limits(&head, limits, err)) < 0 || (rc = vn_delta_check_old(&head, old, err)) < 0)
+	uint64_t size = (uint64_t)1 << d->head->block_log2, done = r->at.new_bytes;
+	if (done > d->head->new_size || (done % size && done != d->head->new_size) || r->have->size < done)
+		return vn_fail(err, VN_EUSAGE, "a delta cannot be resumed at byte %llu of the new file", (unsigned long long)done);
+	int rc = hash_reader(d->whole, r->have, done, err);
+	if (rc < 0)
 		return rc;
-	VN_CLEANUP(decoder_release) struct vn_delta_decoder d = { .head = &head, .old = old, .in = delta };
-	if ((rc = open_decoder(&d, err)) < 0)
-		return rc;
-	for (uint64_t size = (uint64_t)1 << head.block_log2; d.start < head.new_size; d.start += d.len, d.block++) {
-		d.len = head.new_size - d.start < size ? (size_t)(head.new_size - d.start) : (size_t)size;
-		if ((rc = one_block(&d, out, err)) < 0)
+	d->start = done;
+	d->block = (done + size - 1) >> d->head->block_log2;
+	d->frames.consumed = r->at.delta_bytes;
+	d->history_len = done < d->history ? (size_t)done : d->history;
+	if (d->history_len == 0)
+		return 0;
+	return r->have->read(r->have, done - d->history_len, d->prefix + d->window, d->history_len, err);
+}
+
+static int run(struct vn_delta_decoder *d, struct vn_out *out, const struct vn_delta_apply_options *o, struct vn_err *err)
+{
+	uint8_t found[VN_DELTA_NEW_DIGEST];
+	int rc;
+	while (d->start < d->head->new_size) {
+		if ((rc = one_record(d, out, err)) < 0)
+			return rc;
+		struct vn_delta_point at = { d->start, d->frames.consumed };
+		if (o->progress && (rc = o->progress(o->context, &at, err)) < 0)
 			return rc;
 	}
-	if ((rc = vn_delta_hash_end(d.whole, found, err)) < 0)
+	if ((rc = vn_delta_hash_end(d->whole, found, err)) < 0)
 		return rc;
-	if (memcmp(found, head.new_digest, sizeof(found)) != 0)
+	if (memcmp(found, d->head->new_digest, sizeof(found)) != 0)
 		return vn_fail(err, VN_EDIGEST, "the rebuilt file has not the digest that the delta promises");
-	ssize_t n = vn_in_read(delta, &more, 1, err);
-	if (n < 0)
-		return (int)n;
-	return n == 0 ? 0 : vn_fail(err, VN_EDIGEST, "something follows the end of the delta");
+	return vn_delta_read_end(&d->frames, err);
+}
+
+int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
+		   struct vn_err *err)
+{
+	struct vn_delta_apply_options o = options ? *options : (struct vn_delta_apply_options){ 0 };
+	struct vn_delta_head head;
+	VN_CLEANUP(decoder_release) struct vn_delta_decoder d = { .head = &head, .old = old, .frames.in = delta };
+	int rc = o.resume ? vn_delta_head_parse(o.resume->head, o.resume->head_len, &head, err)
+			  : vn_delta_read_head(&d.frames, &head, err);
+	if (rc < 0 || (rc = check_limits(&head, &o, err)) < 0 || (rc = vn_delta_check_old(&head, old, err)) < 0 ||
+	    (rc = open_decoder(&d, err)) < 0 || (o.resume && (rc = resume(&d, o.resume, err)) < 0))
+		return rc;
+	return run(&d, out, &o, err);
 }
 
 static int read_bytes(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)

@@ -1,5 +1,6 @@
 #include "delta/coder.h"
 #include "delta/estimate.h"
+#include "delta/frame.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 #include <string.h>
@@ -224,9 +225,7 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 	c->have_best = false;
 	vn_delta_gather(c);
 	if (memcmp(c->coarse, c->data, c->len) == 0) {
-		if ((rc = vn_delta_put_map(c, err)) < 0)
-			return rc;
-		keep_if_smaller(c, VN_DELTA_COPY);
+		c->best_mode = VN_DELTA_COPY;
 		return 0;
 	}
 	estimate_all(c);
@@ -241,7 +240,6 @@ int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf
 			struct vn_err *err)
 {
 	const struct vn_delta_head *h = &c->job->head;
-	uint8_t raw[10], digest[VN_DELTA_NEW_DIGEST], mode;
 	c->start = number << h->block_log2;
 	c->len = vn_delta_block_size(h);
 	if (h->new_size - c->start < c->len)
@@ -251,16 +249,8 @@ int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf
 	int rc = choose(c, err);
 	if (rc < 0)
 		return rc;
-	mode = (uint8_t)c->best_mode;
-	size_t n = vn_put_varint(raw, c->best.len);
-	if ((c->start == 0 && (rc = vn_hash_add(c->hash, h->bytes, h->len, err)) < 0) ||
-	    (rc = vn_hash_add(c->hash, raw, n, err)) < 0 || (rc = vn_hash_add(c->hash, &mode, 1, err)) < 0 ||
-	    (rc = vn_hash_add(c->hash, c->best.data, c->best.len, err)) < 0 ||
-	    (rc = vn_hash_add(c->hash, c->data, c->len, err)) < 0 || (rc = vn_delta_hash_end(c->hash, digest, err)) < 0)
-		return rc;
-	if ((rc = vn_buf_add(out, raw, n, err)) < 0 || (rc = vn_buf_add(out, &mode, 1, err)) < 0 ||
-	    (rc = vn_buf_add(out, digest, VN_DELTA_CHECK, err)) < 0)
-		return rc;
 	*ret_mode = c->best_mode;
-	return vn_buf_add(out, c->best.data, c->best.len, err);
+	if (c->best_mode == VN_DELTA_COPY)
+		return 0;
+	return vn_delta_put_record(c->hash, h, c->start, (uint8_t)c->best_mode, &c->best, c->data, c->len, out, err);
 }

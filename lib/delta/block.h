@@ -14,7 +14,7 @@ struct vn_delta_job {                 /* what all blocks share; read only */
 struct vn_delta_coder;                /* what one thread needs */
 int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **ret, struct vn_err *err);
 void vn_delta_coder_close(struct vn_delta_coder *coder);
-/* Adds the whole record of block `number` to `out`. */
+/* Adds the whole record of block `number` to `out`; nothing for a COPY, whose records hold many blocks. */
 int vn_delta_code_block(struct vn_delta_coder *coder, uint64_t number, struct vn_buf *out, enum vn_delta_mode *ret_mode,
 			struct vn_err *err);
 #endif

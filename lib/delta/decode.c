@@ -84,24 +84,32 @@ static int move_shift(struct vn_delta_decoder *d, uint64_t z, int64_t *shift, st
 	return 0;
 }
 
+static int get_pair(struct vn_delta_decoder *d, uint64_t at, struct vn_err *err)
+{
+	uint64_t pieces, step, rest = d->covered - at, piece = vn_delta_piece(d->head);
+	int rc = get_varint(d, &pieces, err);
+	if (rc < 0 || (rc = get_varint(d, &step, err)) < 0 || (rc = move_shift(d, step, &d->shift, err)) < 0)
+		return rc;
+	if (pieces == 0 || pieces > (rest + piece - 1) / piece)
+		return vn_delta_damaged(d, "its map does not cover it", err);
+	d->pieces = pieces;
+	return 0;
+}
+
+/* The map of a run goes on from block to block. */
 static int get_map(struct vn_delta_decoder *d, struct vn_err *err)
 {
-	size_t at = 0;
-	int64_t shift = 0;
-	while (at < d->len) {
-		uint64_t pieces, step;
-		int rc = get_varint(d, &pieces, err);
-		if (rc < 0 || (rc = get_varint(d, &step, err)) < 0 || (rc = move_shift(d, step, &shift, err)) < 0)
+	size_t piece = vn_delta_piece(d->head);
+	for (size_t at = 0, len; at < d->len; at += len) {
+		int rc = d->pieces ? 0 : get_pair(d, d->start + at, err);
+		if (rc < 0)
 			return rc;
-		size_t rest = d->len - at, most = (rest + (1u << VN_DELTA_PIECE_LOG) - 1) >> VN_DELTA_PIECE_LOG;
-		if (pieces == 0 || pieces > most)
-			return vn_delta_damaged(d, "its map does not cover it", err);
-		size_t len = (size_t)pieces << VN_DELTA_PIECE_LOG;
-		if (len > rest)
-			len = rest;
-		if ((rc = gather(d, at, len, shift, err)) < 0)
+		len = d->len - at;
+		if (d->pieces < (len + piece - 1) / piece)
+			len = (size_t)d->pieces * piece;
+		d->pieces -= (len + piece - 1) / piece;
+		if ((rc = gather(d, at, len, d->shift, err)) < 0)
 			return rc;
-		at += len;
 	}
 	return 0;
 }
@@ -302,12 +310,9 @@ int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err)
 {
 	uint8_t stride = 0;
 	int rc;
+	d->covered = d->start + d->len;
+	d->shift = 0;
 	switch (d->mode) {
-	case VN_DELTA_COPY:
-		if ((rc = get_map(d, err)) < 0)
-			return rc;
-		memcpy(d->data, d->mapped, d->len);
-		break;
 	case VN_DELTA_RAW:
 	case VN_DELTA_REF:
 		if ((rc = get_reference(d, err)) < 0)
@@ -330,5 +335,32 @@ int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err)
 	default:
 		return vn_delta_damaged(d, "it has a mode that this version does not know", err);
 	}
+	return vn_delta_body_end(d, err);
+}
+
+int vn_delta_copy_begin(struct vn_delta_decoder *d, uint64_t *ret_blocks, struct vn_err *err)
+{
+	uint64_t blocks, left = vn_delta_count_blocks(d->head) - d->block;
+	int rc = get_varint(d, &blocks, err);
+	if (rc < 0)
+		return rc;
+	if (blocks == 0 || blocks > left)
+		return vn_delta_damaged(d, "it has more blocks than the new file", err);
+	d->covered = blocks == left ? d->head->new_size : d->start + (blocks << d->head->block_log2);
+	d->shift = 0;
+	*ret_blocks = blocks;
+	return 0;
+}
+
+int vn_delta_copy_next(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	int rc = get_map(d, err);
+	if (rc == 0)
+		memcpy(d->data, d->mapped, d->len);
+	return rc;
+}
+
+int vn_delta_body_end(const struct vn_delta_decoder *d, struct vn_err *err)
+{
 	return d->at == d->body_len ? 0 : vn_delta_damaged(d, "something follows its body", err);
 }

@@ -2,6 +2,7 @@
 #ifndef VN_DELTA_DECODE_H
 #define VN_DELTA_DECODE_H
 #include "delta/delta.h"
+#include "delta/frame.h"
 #include <zstd.h>
 
 #define VN_DELTA_MAGIC_ROOM 4         /* in front of a body, for the magic number of its first stream */
@@ -9,9 +10,12 @@
 struct vn_delta_decoder {
 	const struct vn_delta_head *head;
 	struct vn_delta_old *old;
-	struct vn_in *in;
+	struct vn_delta_frames frames;
 	uint64_t block;               /* its number */
 	uint64_t start;               /* its place in new */
+	uint64_t covered;             /* where the bytes that the map speaks of end */
+	uint64_t pieces;              /* left of the map's pair, and their shift */
+	int64_t shift;
 	size_t len;                   /* its bytes */
 	uint8_t mode;
 	uint8_t *data, *mapped, *work;
@@ -22,8 +26,12 @@ struct vn_delta_decoder {
 	ZSTD_DCtx *zstd;
 	struct vn_hash *check, *whole;
 };
-/* `body` becomes `data`: VN_EDIGEST when it is not what veneer-delta(5) describes. */
+/* `body` becomes `data`, in every mode but COPY: VN_EDIGEST when it is not what veneer-delta(5) describes. */
 int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err);
+/* COPY: how many blocks the body holds; the next of them as `data`; nothing may be left of it. */
+int vn_delta_copy_begin(struct vn_delta_decoder *d, uint64_t *ret_blocks, struct vn_err *err);
+int vn_delta_copy_next(struct vn_delta_decoder *d, struct vn_err *err);
+int vn_delta_body_end(const struct vn_delta_decoder *d, struct vn_err *err);
 /* VN_EDIGEST, naming the block. */
 int vn_delta_damaged(const struct vn_delta_decoder *d, const char *what, struct vn_err *err);
 #endif

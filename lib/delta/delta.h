@@ -17,16 +17,30 @@ struct vn_delta_bytes {
 };
 void vn_delta_old_bytes(struct vn_delta_bytes *ret, const void *data, size_t len);
 
-struct vn_delta_limits {
+struct vn_delta_point {           /* a place between two records */
+	uint64_t new_bytes, delta_bytes;
+};
+struct vn_delta_resume {          /* how to go on where an earlier run stopped */
+	const void *head;         /* the first bytes of the delta: VN_DELTA_HEAD_MAX are always enough */
+	size_t head_len;
+	struct vn_delta_point at; /* the delta stands there now */
+	struct vn_delta_old *have;        /* reads what there is of new: at.new_bytes or more */
+};
+struct vn_delta_apply_options {
 	uint64_t memory;          /* most bytes of heap, 0 = VN_MAX_DELTA_MEMORY */
 	uint64_t new_size;        /* largest new file, 0 = VN_MAX_BLOB */
+	/* NULL or: called after each record, when its bytes are in `out`. A failure ends the work. */
+	int (*progress)(void *context, const struct vn_delta_point *at, struct vn_err *err);
+	void *context;
+	const struct vn_delta_resume *resume;     /* NULL = from the start */
 };
 
 /* Is `old` what this delta starts from? VN_EDIGEST when not. */
 int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *old, struct vn_err *err);
-/* Rebuilds the new file. Bytes reach `out` block by block, each verified; only a return of 0 says that all of them are right,
- * so finish and publish `out` after that. Heap: vn_delta_memory() of the head, never above limits. */
-int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_limits *limits,
+/* Rebuilds the new file, or the rest of it. Bytes reach `out` record by record, each verified; only a return of 0 says that
+ * all of them are right, so finish and publish `out` after that. Whatever is wrong with the delta or with `old` is VN_EDIGEST
+ * or VN_ELIMIT. Heap: vn_delta_memory() of the head, never above options->memory. `options` may be NULL. */
+int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
 		   struct vn_err *err);
 
 struct vn_delta_options {

@@ -1,14 +1,15 @@
 /* The container of a delta, as veneer-delta(5) specifies it. V = LEB128 varint, Z = zigzag varint, numbers little-endian.
  *
- *   delta  = head block*                 one block for each 2^block_log2 bytes of new, the last one shorter; nothing behind
- *   head   = "VND1" block_log2:u8 windows:u8 V(old size) V(new size) sha256(old)[0..16) sha256(new)[0..32)
- *   block  = V(length of body) mode:u8 check:u8[4] body
- *   check  = sha256(the head, for the first block | V(length of body) | mode | body | the new bytes)[0..4)
- *   body   = COPY: map | RAW: V(history) stream | REF: Z(old start - block start) V(old length) V(history) stream
+ *   delta  = head record*                a block of new is 2^block_log2 bytes, the last one shorter; nothing behind
+ *   head   = "VND1" block_log2:u8 windows:u8 V(old size) V(new size) sha256(old)[0..8) sha256(new)[0..32)
+ *   record = V(length of body) mode:u8 check:u8[4] body                   COPY: many blocks, another mode: one
+ *   check  = sha256(the head, for the first record | V(length of body) | mode | body | but for COPY: the new bytes)[0..4)
+ *   body   = COPY: V(blocks) map | RAW: V(history) stream
+ *          | REF: Z(old start - block start) V(old length) V(history) stream
  *          | PLANES: stride:u8 stream*stride
  *          | XOR, SUB, FSUB: shape:u8 map residual
  *   shape  = log2(width) | phase << 2 | SPARSE << 5 | FINE << 6 | CLASSES << 7
- *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB, until the block is covered
+ *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB (or a block), until all is covered
  *          | FINE: V(length) stream of (V(mapped) V(unmapped) Z(shift - previous shift))*    in bytes
  *   residual = stream*width | SPARSE: V(elements) V(length of gaps) stream(gaps) stream*width
  *            | CLASSES: stream(class of each element) edge bytes, low bits of the elements, lowest first
@@ -26,7 +27,7 @@
 #define VN_DELTA_WINDOW_BASE 11           /* log2 of a window = base + nibble; nibble 0 = none */
 #define VN_DELTA_PIECE_LOG 14
 #define VN_DELTA_SHIFT_MAX (1ll << 40)
-#define VN_DELTA_OLD_DIGEST 16
+#define VN_DELTA_OLD_DIGEST 8             /* guards against accidents; what comes out is held against all of the other */
 #define VN_DELTA_NEW_DIGEST 32
 #define VN_DELTA_CHECK 4
 #define VN_DELTA_HEAD_MAX (VN_DELTA_MAGIC_LEN + 2 + 10 + 10 + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
@@ -73,6 +74,15 @@ static inline size_t vn_delta_block_size(const struct vn_delta_head *h)
 {
 	uint64_t size = (uint64_t)1 << h->block_log2;
 	return (size_t)(h->new_size < size ? h->new_size : size);
+}
+/* Bytes of a piece of a coarse map. */
+static inline size_t vn_delta_piece(const struct vn_delta_head *h)
+{
+	return (size_t)1 << (h->block_log2 < VN_DELTA_PIECE_LOG ? h->block_log2 : VN_DELTA_PIECE_LOG);
+}
+static inline uint64_t vn_delta_count_blocks(const struct vn_delta_head *h)
+{
+	return (h->new_size + ((uint64_t)1 << h->block_log2) - 1) >> h->block_log2;
 }
 static inline size_t vn_delta_window(unsigned log2, uint64_t size)
 {

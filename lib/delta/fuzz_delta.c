@@ -1,6 +1,7 @@
 /* The decoder on foreign bytes: as a whole delta, and as mode and body of a second block behind a head and a first block that
  * are right. Its check value is wrong, which is found only when the body was decoded. */
 #include "delta/delta.h"
+#include "delta/frame.h"
 #include "util/cleanup.h"
 #include "util/num.h"
 #include <string.h>
@@ -14,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void run(const uint8_t *old, const uint8_t *data, size_t size)
 {
 	struct vn_err err = { 0 };
-	struct vn_delta_limits limits = { .memory = 4u << 20, .new_size = 1u << 20 };
+	struct vn_delta_apply_options limits = { .memory = 4u << 20, .new_size = 1u << 20 };
 	struct vn_delta_bytes bytes;
 	VN_AUTO(vn_buf) buf = VN_BUF(1u << 20);
 	VN_AUTO_IN *in = NULL;
@@ -27,23 +28,21 @@ static void run(const uint8_t *old, const uint8_t *data, size_t size)
 /* Head and first block: a copy of the start of old. */
 static int begin(const uint8_t *old, struct vn_buf *record, struct vn_err *err)
 {
-	static const uint8_t copy[] = { 2, VN_DELTA_COPY, 1, 0 };      /* length, mode, then the body: one piece, shift 0 */
+	static const uint8_t copy[] = { 1, 1, 0 };      /* one block: one piece, shift 0 */
 	struct vn_delta_head head = { .old_size = OLD, .new_size = NEW, .block_log2 = 12, .old_window_log2 = 14, .history_log2 = 12 };
 	struct vn_hash *hash = NULL;
+	VN_AUTO(vn_buf) body = VN_BUF(sizeof(copy));
 	uint8_t digest[VN_DELTA_NEW_DIGEST];
 	int rc = vn_hash_open("sha256", &hash, err);
 	if (rc == 0 && (rc = vn_hash_add(hash, old, OLD, err)) == 0 && (rc = vn_delta_hash_end(hash, digest, err)) == 0) {
 		memcpy(head.old_digest, digest, sizeof(head.old_digest));
 		vn_delta_head_write(&head);
-		if ((rc = vn_hash_add(hash, head.bytes, head.len, err)) == 0 &&
-		    (rc = vn_hash_add(hash, copy, sizeof(copy), err)) == 0 && (rc = vn_hash_add(hash, old, BLOCK, err)) == 0)
-			rc = vn_delta_hash_end(hash, digest, err);
+		if ((rc = vn_buf_add(record, head.bytes, head.len, err)) == 0 &&
+		    (rc = vn_buf_add(&body, copy, sizeof(copy), err)) == 0)
+			rc = vn_delta_put_record(hash, &head, 0, VN_DELTA_COPY, &body, "", 0, record, err);
 	}
 	vn_hash_close(hash);
-	if (rc < 0 || (rc = vn_buf_add(record, head.bytes, head.len, err)) < 0 || (rc = vn_buf_add(record, copy, 2, err)) < 0 ||
-	    (rc = vn_buf_add(record, digest, VN_DELTA_CHECK, err)) < 0)
-		return rc;
-	return vn_buf_add(record, copy + 2, 2, err);
+	return rc;
 }
 
 static void run_block(const uint8_t *old, const uint8_t *data, size_t size)

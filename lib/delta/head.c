@@ -21,7 +21,8 @@ int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret,
 	struct vn_delta_head h = { 0 };
 	size_t at = VN_DELTA_MAGIC_LEN + 2, n;
 	if (len < at || memcmp(p, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN) != 0)
-		return vn_fail(err, VN_EFORMAT, "this is no veneer delta: it does not begin with \"%s\"", VN_DELTA_MAGIC);
+		return vn_fail(err, VN_EDIGEST, "this is no veneer delta, or its first bytes are damaged: it does not begin with \"%s\"",
+			       VN_DELTA_MAGIC);
 	h.block_log2 = p[4];
 	h.old_window_log2 = window_log2(p[5] & 15);
 	h.history_log2 = window_log2(p[5] >> 4);
@@ -31,10 +32,10 @@ int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret,
 	for (int i = 0; i < 2; i++, at += n) {
 		n = vn_get_varint(p + at, len - at, i ? &h.new_size : &h.old_size);
 		if (n == 0)
-			return vn_fail(err, VN_EFORMAT, "delta: the head has no valid %s size at byte %zu", i ? "new" : "old", at);
+			return vn_fail(err, VN_EDIGEST, "delta: the head has no valid %s size at byte %zu", i ? "new" : "old", at);
 	}
 	if (len - at < VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
-		return vn_fail(err, VN_EFORMAT, "delta: the head ends early, after %zu bytes", len);
+		return vn_fail(err, VN_EDIGEST, "delta: the head ends early, after %zu bytes", len);
 	if (h.old_size > VN_MAX_BLOB || h.new_size > VN_MAX_BLOB)
 		return vn_fail(err, VN_ELIMIT, "delta: from %llu to %llu bytes; at most %llu are allowed",
 			       (unsigned long long)h.old_size, (unsigned long long)h.new_size, (unsigned long long)VN_MAX_BLOB);
@@ -43,9 +44,9 @@ int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret,
 	vn_delta_head_write(&h);
 	/* one way to write a head, so that a changed bit always shows */
 	if (h.len > len || memcmp(h.bytes, p, h.len) != 0)
-		return vn_fail(err, VN_EFORMAT, "delta: a size in the head is not written in its shortest form");
+		return vn_fail(err, VN_EDIGEST, "delta: a size in the head is not written in its shortest form");
 	if (h.new_size == 0 && (h.block_log2 != VN_DELTA_BLOCK_MIN || p[5] != 0))
-		return vn_fail(err, VN_EFORMAT, "delta: windows for an empty file");
+		return vn_fail(err, VN_EDIGEST, "delta: windows for an empty file");
 	*ret = h;
 	return 0;
 }

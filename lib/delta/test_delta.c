@@ -38,7 +38,7 @@ static int make(const void *old, size_t old_len, const void *data, size_t len, s
 	return vn_out_finish(out, err);
 }
 
-static int apply(const void *old, size_t old_len, const void *delta, size_t delta_len, const struct vn_delta_limits *limits,
+static int apply(const void *old, size_t old_len, const void *delta, size_t delta_len, const struct vn_delta_apply_options *limits,
 		 struct vn_buf *ret, struct vn_err *err)
 {
 	VN_AUTO_OUT *out = NULL;
@@ -237,6 +237,7 @@ static void test_damage(void)
 			err = (struct vn_err){ 0 };
 			delta.data[bit / 8] ^= (char)(1 << bit % 8);
 			CHECK(apply(old, len, delta.data, delta.len, NULL, &out, &err) < 0 && err.text[0]);
+			CHECK_EQ(vn_exit_status(err.code), 4);
 			delta.data[bit / 8] ^= (char)(1 << bit % 8);
 			vn_buf_clear(&out);
 		}
@@ -250,6 +251,87 @@ static void test_damage(void)
 		CHECK_EQ(apply(old, len, delta.data, delta.len, NULL, &out, &err), -VN_EDIGEST);
 		CHECK_HAS(err.text, "follows the end");
 	}
+}
+
+/* Where each record ended, and the new bytes up to there. */
+struct points {
+	struct vn_delta_point at[64];
+	size_t count;
+};
+
+static int note(void *context, const struct vn_delta_point *at, struct vn_err *err)
+{
+	struct points *p = context;
+	if (p->count == 64)
+		return vn_fail(err, VN_ELIMIT, "more than 64 records");
+	p->at[p->count++] = *at;
+	return 0;
+}
+
+static void test_resume(void)
+{
+	size_t len = 200000;
+	struct vn_err err = { 0 };
+	struct points points = { .count = 0 };
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	struct vn_delta_bytes from, have;
+	fill(old, len);
+	memcpy(data, old, len);
+	fill(data + 90000, 30000);
+	for (size_t i = 150000; i < len; i += 50)
+		data[i]++;
+	/* a decoder with little memory, so that there are many blocks */
+	VN_AUTO_OUT *to = NULL;
+	struct vn_delta_options options = { .effort = 1, .memory = 320u << 10 };
+	CHECK_OK(vn_out_buf(&delta, &to, &err), &err);
+	CHECK_OK(vn_delta_make(old, len, data, len, &options, to, NULL, &err), &err);
+	struct vn_delta_apply_options o = { .progress = note, .context = &points };
+	CHECK_OK(apply(old, len, delta.data, delta.len, &o, &out, &err), &err);
+	CHECK(points.count > 5);
+	CHECK_EQ(points.at[points.count - 1].new_bytes, len);
+	CHECK_EQ(points.at[points.count - 1].delta_bytes, delta.len);
+	vn_delta_old_bytes(&from, old, len);
+	for (size_t i = 0; i <= points.count; i++) {
+		struct vn_delta_head head;
+		CHECK_OK(vn_delta_head_parse(delta.data, delta.len, &head, &err), &err);
+		struct vn_delta_resume r = { .head = delta.data, .head_len = VN_DELTA_HEAD_MAX, .have = &have.old };
+		r.at = i < points.count ? points.at[i] : (struct vn_delta_point){ 0, head.len };
+		vn_delta_old_bytes(&have, data, (size_t)r.at.new_bytes);
+		o = (struct vn_delta_apply_options){ .resume = &r };
+		vn_buf_clear(&out);
+		CHECK_OK(apply(old, len, delta.data + r.at.delta_bytes, delta.len - r.at.delta_bytes, &o, &out, &err), &err);
+		CHECK_EQ(out.len, len - r.at.new_bytes);
+		CHECK(out.len == len - r.at.new_bytes && (!out.len || memcmp(out.data, data + r.at.new_bytes, out.len) == 0));
+		/* what is there is not what was made: found, at the latest by the digest of all */
+		if (r.at.new_bytes == 0)
+			continue;
+		data[0] ^= 1;
+		CHECK_EQ(apply(old, len, delta.data + r.at.delta_bytes, delta.len - r.at.delta_bytes, &o, &out, &err), -VN_EDIGEST);
+		data[0] ^= 1;
+		r.at.new_bytes--;
+		CHECK_EQ(apply(old, len, delta.data + r.at.delta_bytes, delta.len - r.at.delta_bytes, &o, &out, &err), -VN_EUSAGE);
+	}
+}
+
+/* Many blocks of old, moved by one shift: one record. */
+static void test_runs(void)
+{
+	size_t len = 3u << 20;
+	struct vn_delta_stats stats;
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	fill(old, len);
+	memcpy(data, old, len);
+	fill_floats(data + len / 2, 1000);
+	size_t size = trip(old, len, data, len, &stats);
+	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 11);
+	CHECK(stats.mode[VN_DELTA_COPY].packed <= 2 * 12);
+	CHECK(size < 1200);
+	/* pieces in another order */
+	for (size_t i = 0; i < 192; i++)
+		memcpy(data + (i << 14), old + (i * 71 % 192 << 14), 1u << 14);
+	CHECK(trip(old, len, data, len, &stats) < 192 * 6 + 100);
+	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 12);
 }
 
 static void test_wrong_old(void)
@@ -282,16 +364,16 @@ static void test_limits(void)
 	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
 	size_t len = small_pair(0, old, data);
 	CHECK_OK(make(old, len, data, len, &delta, NULL, &err), &err);
-	struct vn_delta_limits limits = { .new_size = len - 1 };
+	struct vn_delta_apply_options limits = { .new_size = len - 1 };
 	CHECK_EQ(apply(old, len, delta.data, delta.len, &limits, &out, &err), -VN_ELIMIT);
 	CHECK_HAS(err.text, "at most 4999");
-	limits = (struct vn_delta_limits){ .memory = 100000 };
+	limits = (struct vn_delta_apply_options){ .memory = 100000 };
 	CHECK_EQ(apply(old, len, delta.data, delta.len, &limits, &out, &err), -VN_ELIMIT);
 	/* heads that ask for much */
 	struct vn_delta_head head = { .old_size = 1ull << 37, .new_size = 1ull << 37, .block_log2 = 24, .old_window_log2 = 26,
 				      .history_log2 = 26 };
 	vn_delta_head_write(&head);
-	limits = (struct vn_delta_limits){ .memory = VN_DELTA_MEMORY };
+	limits = (struct vn_delta_apply_options){ .memory = VN_DELTA_MEMORY };
 	CHECK_EQ(apply(old, len, head.bytes, head.len, &limits, &out, &err), -VN_ELIMIT);
 	head.block_log2 = 25;
 	vn_delta_head_write(&head);
@@ -300,8 +382,8 @@ static void test_limits(void)
 	head.new_size = UINT64_MAX;
 	vn_delta_head_write(&head);
 	CHECK_EQ(apply(old, len, head.bytes, head.len, NULL, &out, &err), -VN_ELIMIT);
-	CHECK_EQ(apply(old, len, "PK\3\4....", 8, NULL, &out, &err), -VN_EFORMAT);
-	CHECK_HAS(err.text, "no veneer delta");
+	CHECK_EQ(apply(old, len, "PK\3\4....", 8, NULL, &out, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "no veneer delta, or its first bytes are damaged");
 	/* what a delta of 256 KiB blocks takes is what was promised */
 	head = (struct vn_delta_head){ .old_size = 1u << 30, .new_size = 1u << 30, .block_log2 = 18, .old_window_log2 = 21,
 				       .history_log2 = 19 };
@@ -342,6 +424,8 @@ int main(void)
 	RUN(test_halves_and_bytes);
 	RUN(test_text_and_moves);
 	RUN(test_damage);
+	RUN(test_resume);
+	RUN(test_runs);
 	RUN(test_wrong_old);
 	RUN(test_limits);
 	RUN(test_same_bytes);
