@@ -271,6 +271,14 @@ static int prove_away(struct attempt *a, struct vn_http_response *r, struct vn_e
 	return n;
 }
 
+static bool leaves(const struct attempt *a, const struct vn_http_response *r)
+{
+	VN_AUTO(vn_url) to = { 0 };
+	struct vn_err ignored = { 0 };
+
+	return vn_url_resolve(&a->at, vn_http_header(r, "Location", 0), &to, &ignored) < 0 || !vn_client_home(a->c, &to);
+}
+
 static int hops(struct attempt *a, struct vn_http_response *ret, struct vn_err *err)
 {
 	for (unsigned count = 0;; count++) {
@@ -284,7 +292,7 @@ static int hops(struct attempt *a, struct vn_http_response *ret, struct vn_err *
 			if (prove_away(a, &r, &ignored) == 0 && a->away.len)
 				continue;
 		}
-		if (!redirects(a->call, &r)) {
+		if (!redirects(a->call, &r) || (a->call->home && leaves(a, &r))) {
 			*ret = r;
 			r = (struct vn_http_response){ 0 };
 			return 0;

@@ -29,6 +29,7 @@ struct vn_call {
 	int64_t body_len;
 	unsigned min_left;           /* seconds that a token should live on */
 	bool soft;                   /* 401 and 403 are answers, not failures */
+	bool home;                   /* a redirect to another host is an answer, not followed */
 	bool once;                   /* no second try: the caller has its own way. 401 and 403 are answers; after a 401 the next
 				      * call comes with a new token when *ret_again says so */
 };

@@ -1,5 +1,6 @@
 #include "registry/manifest.h"
 #include "registry/refusal.h"
+#include "json/json.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/num.h"
@@ -165,8 +166,20 @@ int vn_manifest_head(struct vn_client *c, const char *name, struct vn_desc *ret,
 	return vn_manifest_fetch(c, name, NULL, &bytes, ret, err);
 }
 
-static int put_refused(struct vn_client *c, const struct vn_call *call, const struct vn_desc *desc, struct vn_http_response *r,
-		       struct vn_err *err)
+/* Whether a manifest uses what came with version 1.1 of the specifications. */
+static bool is_artifact(const void *bytes, size_t len)
+{
+	VN_AUTO_JSON *doc = NULL;
+	struct vn_err ignored = { 0 };
+
+	if (vn_json_parse(bytes, len, "manifest", &doc, &ignored) < 0)
+		return false;
+	struct vn_jv root = vn_jv_root(doc, "manifest");
+	return vn_jv_get(&root, "subject").v || vn_jv_get(&root, "artifactType").v;
+}
+
+static int put_refused(struct vn_client *c, const struct vn_call *call, const struct vn_desc *desc, bool artifact,
+		       struct vn_http_response *r, struct vn_err *err)
 {
 	unsigned status = r->status;
 	bool docker = vn_mediatype(desc->media_type)->family == VN_FAMILY_DOCKER;
@@ -174,11 +187,14 @@ static int put_refused(struct vn_client *c, const struct vn_call *call, const st
 	vn_refusal_unexpected(c, call, r, err);
 	if (docker && (status == 400 || status == 415))
 		vn_hint(err, "Some registries take only OCI media types; this manifest has Docker's.");
+	else if (artifact && err->code != VN_EAUTH && status >= 400 && status < 500)
+		vn_hint(err, "Some registries take no artifacts, which have an artifactType and a subject (OCI 1.1); another "
+			"registry may keep them.");
 	return vn_wrap(err, "manifest %.19s…", desc->digest.text);
 }
 
 int vn_manifest_put(struct vn_client *c, const char *name, const struct vn_desc *desc, const void *bytes, size_t len,
-		    struct vn_err *err)
+		    bool *ret_subject, struct vn_err *err)
 {
 	VN_AUTO(vn_http_response) r = { 0 };
 	VN_AUTO(vn_body) body = { 0 };
@@ -194,10 +210,12 @@ int vn_manifest_put(struct vn_client *c, const char *name, const struct vn_desc 
 	if (vn_client_call(c, &call, &r, err) < 0)
 		return vn_wrap(err, "manifest %.19s…", desc->digest.text);
 	if (r.status < 200 || r.status > 204)
-		return put_refused(c, &call, desc, &r, err);
+		return put_refused(c, &call, desc, is_artifact(bytes, len), &r, err);
 	const char *stored = vn_http_header(&r, "Docker-Content-Digest", 0);
 	if (stored && strncmp(stored, desc->digest.text, 7) == 0 && strcmp(stored, desc->digest.text))
 		return vn_fail(err, VN_EDIGEST, "%s stored manifest %s of %s as %s", vn_client_registry(c), desc->digest.text,
 			       vn_client_repository(c), stored);
+	if (ret_subject)
+		*ret_subject = vn_http_header(&r, "OCI-Subject", 0) != NULL;
 	return 0;
 }

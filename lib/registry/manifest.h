@@ -9,8 +9,9 @@ int vn_manifest_fetch(struct vn_client *c, const char *name, const struct vn_des
 		      struct vn_desc *ret_desc, struct vn_err *err);
 /* The same without the bytes where the registry's HEAD says it all (Docker Hub does not count that as a pull). */
 int vn_manifest_head(struct vn_client *c, const char *name, struct vn_desc *ret, struct vn_err *err);
+/* *ret_subject (may be NULL): the registry said that it lists the manifest among its subject's referrers (OCI-Subject). */
 int vn_manifest_put(struct vn_client *c, const char *name, const struct vn_desc *desc, const void *bytes, size_t len,
-		    struct vn_err *err);
+		    bool *ret_subject, struct vn_err *err);
 
 /* Appends each tag with its NUL, `max_pages` (0: all) answers long; VN_ELIMIT beyond VN_MAX_TAGS. */
 int vn_tags_list(struct vn_client *c, unsigned max_pages, struct vn_buf *ret_tags, size_t *ret_count, struct vn_err *err);

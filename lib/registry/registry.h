@@ -25,6 +25,25 @@ int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_o
 int vn_registry_sink_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
 			  struct vn_sink **ret, struct vn_err *err);
 
+/* Manifests whose `subject` is an image, as its registry lists them or as the index under the fallback tag does. */
+struct vn_referrers {
+	struct vn_desc *list;        /* artifactType and annotations are in .json */
+	size_t n, cap;
+	bool api;                    /* the registry lists them itself */
+};
+/* Those of that artifact type (NULL: all) in the repository that `ref` names. None at all is no failure. */
+int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subject, const char *artifact_type,
+			  const struct vn_registry_options *opt, const struct vn_events *events, struct vn_referrers *ret,
+			  struct vn_err *err);
+void vn_referrers_release(struct vn_referrers *referrers);
+/* The artifact type of one of them, "" = none. */
+const char *vn_referrer_type(const struct vn_desc *referrer);
+/* Sees to it that a manifest with a subject, which was just put through this registry sink, is among the subject's referrers:
+ * where the registry does not list it (*ret_api false), the index under the fallback tag names it from now on. `replaces` (may
+ * be NULL): the annotation by which an older entry of the same type is known to be out of date. */
+int vn_registry_refer(struct vn_sink *k, const struct vn_desc *desc, const void *manifest, size_t len, const char *replaces,
+		      bool *ret_api, struct vn_err *err);
+
 /* Verify against the registry, then store as docker and podman do: through credHelpers or credsStore where they are
  * configured, else in the credentials file (mode 0600, replaced as a whole, other members kept). *ret_stored_in: for people. */
 int vn_registry_login(const char *registry, const char *user, const char *password, const struct vn_registry_options *opt,

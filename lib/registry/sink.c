@@ -1,5 +1,6 @@
 #include "registry/blob.h"
 #include "registry/manifest.h"
+#include "registry/referrers.h"
 #include "util/cleanup.h"
 #include <string.h>
 
@@ -10,6 +11,8 @@ struct registry_sink {
 	char *texts[4];
 	char *session;                       /* an upload that a failed mount has opened, and for which blob */
 	struct vn_digest session_of;
+	struct vn_digest put;                /* the last manifest, and whether the registry lists it with its subject */
+	bool put_listed;
 };
 
 static struct registry_sink *of(struct vn_sink *k)
@@ -67,7 +70,12 @@ static int sink_put_manifest(struct vn_sink *k, const struct vn_desc *desc, cons
 	if (tagged && !vn_digest_none(&k->ref.digest) && !vn_digest_equal(&k->ref.digest, &desc->digest))
 		return vn_fail(err, VN_EREFUSED, "%s names digest %s, but what is to be stored there has %s", k->ref.text,
 			       k->ref.digest.text, desc->digest.text);
-	return vn_manifest_put(of(k)->client, tagged ? name_of(&k->ref) : desc->digest.text, desc, bytes, len, err);
+	struct registry_sink *r = of(k);
+	const char *name = tagged ? name_of(&k->ref) : desc->digest.text;
+	if (vn_manifest_put(r->client, name, desc, bytes, len, &r->put_listed, err) < 0)
+		return -err->code;
+	r->put = desc->digest;
+	return 0;
 }
 
 static int sink_commit(struct vn_sink *k, struct vn_err *err)
@@ -138,4 +146,15 @@ int vn_registry_sink_open(const struct vn_ref *ref, const struct vn_registry_opt
 		return -err->code;
 	*ret = vn_steal(k);
 	return 0;
+}
+
+int vn_registry_refer(struct vn_sink *k, const struct vn_desc *desc, const void *manifest, size_t len, const char *replaces,
+		      bool *ret_api, struct vn_err *err)
+{
+	struct registry_sink *r = of(k);
+
+	if (k->ops != &sink_ops)
+		return vn_fail(err, VN_EUSAGE, "%s is no registry, and only registries list referrers", k->ref.text);
+	return vn_referrers_add(r->client, desc, manifest, len, replaces,
+				vn_digest_equal(&r->put, &desc->digest) ? &r->put_listed : NULL, ret_api, err);
 }

@@ -1,4 +1,5 @@
 #include "registry/manifest.h"
+#include "registry/page.h"
 #include "registry/refusal.h"
 #include "json/json.h"
 #include "util/cleanup.h"
@@ -39,31 +40,6 @@ static int add_page(const struct vn_buf *page, struct vn_buf *ret_tags, size_t *
 	return 0;
 }
 
-/* The next page's URL into `url`; false at the end. A link to another host is not followed. */
-static int next_page(struct vn_client *c, const struct vn_http_response *r, struct vn_url *url, bool *ret_more,
-		     struct vn_err *err)
-{
-	VN_AUTO_FREE char *target = NULL;
-	VN_AUTO(vn_url) next = { 0 };
-	const char *link;
-
-	*ret_more = false;
-	for (size_t i = 0; !target && (link = vn_http_header(r, "Link", i)); i++)
-		if (vn_link_next(link, &target, err) < 0)
-			return -err->code;
-	if (!target)
-		return 0;
-	if (vn_client_follow(c, url, target, &next, err) < 0)
-		return -err->code;
-	if (!vn_client_home(c, &next))
-		return vn_fail(err, VN_EUNSAFE, "%s continues its list of tags on another host, %s", vn_client_registry(c), next.host);
-	vn_url_release(url);
-	*url = next;
-	next = (struct vn_url){ 0 };
-	*ret_more = true;
-	return 0;
-}
-
 static int fetch_page(struct vn_client *c, const char *path, const struct vn_url *url, struct vn_http_response *ret,
 		      struct vn_buf *page, struct vn_err *err)
 {
@@ -93,7 +69,7 @@ int vn_tags_list(struct vn_client *c, unsigned max_pages, struct vn_buf *ret_tag
 			return vn_wrap(err, "tags of %s/%s", vn_client_registry(c), vn_client_repository(c));
 		if (!url.host && vn_client_follow(c, NULL, path, &url, err) < 0)
 			return -err->code;
-		if (next_page(c, &r, &url, &more, err) < 0)
+		if (vn_page_next(c, &r, "tags", &url, &more, err) < 0)
 			return -err->code;
 		if ((max_pages && i + 1 >= max_pages) || i + 1 >= MAX_PAGES || count == before)
 			more = false;

@@ -44,6 +44,7 @@
 #define VN_MAX_AUTHFILE (4u << 20)        /* Docker or containers credential file */
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
+#define VN_MAX_REFERRERS 10000            /* manifests listed that refer to one image */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
 #define VN_MAX_POLICY_RULES 4096          /* paths, and rules, in it */
 #define VN_MAX_SOURCE_FILES 10000         /* dependency files changed between two revisions */
