@@ -43,6 +43,19 @@ int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *ol
 int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
 		   struct vn_err *err);
 
+struct vn_delta_record {
+	uint64_t start, len;      /* in new */
+	uint64_t blocks;
+	enum vn_delta_mode mode;
+	char facts[96];           /* for people: where from, width, layout */
+	uint64_t packed;          /* bytes of the delta */
+};
+const char *vn_delta_mode_name(unsigned mode);
+/* Reads a delta without old and tells each record. Finds damage of the framing only: the check values cover new bytes. */
+int vn_delta_walk(struct vn_in *in, struct vn_delta_head *ret_head,
+		  int (*record)(void *context, const struct vn_delta_record *r, struct vn_err *err), void *context,
+		  struct vn_err *err);
+
 struct vn_delta_options {
 	int effort;               /* 1 fast, 2 default, 3 slow; 0 = 2 */
 	uint64_t memory;          /* heap of the decoder that it must fit, 0 = VN_DELTA_MEMORY */

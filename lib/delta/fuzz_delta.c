@@ -25,6 +25,21 @@ static void run(const uint8_t *old, const uint8_t *data, size_t size)
 		(void)vn_delta_apply(&bytes.old, in, out, &limits, &err);
 }
 
+static int ignore(void *context, const struct vn_delta_record *r, struct vn_err *err)
+{
+	(void)context, (void)r, (void)err;
+	return 0;
+}
+
+static void walk(const uint8_t *data, size_t size)
+{
+	struct vn_err err = { 0 };
+	struct vn_delta_head head;
+	VN_AUTO_IN *in = NULL;
+	if (vn_in_memory(data, size, &in, &err) == 0)
+		(void)vn_delta_walk(in, &head, ignore, NULL, &err);
+}
+
 /* Head and first block: a copy of the start of old. */
 static int begin(const uint8_t *old, struct vn_buf *record, struct vn_err *err)
 {
@@ -66,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 1u << 16)
 		return 0;
 	run(old, data, size);
+	walk(data, size);
 	run_block(old, data, size);
 	return 0;
 }

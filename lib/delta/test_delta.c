@@ -198,7 +198,7 @@ static void test_text_and_moves(void)
 	CHECK(trip(noise, most, data, most, NULL) < 150);
 }
 
-/* Pairs whose delta is small and takes every path: both kinds of map, every residual, reference. */
+/* Pairs whose delta is small and takes every path: both kinds of map, every residual, reference; kind 5 is a copy. */
 static size_t small_pair(int kind, uint8_t *old, uint8_t *data)
 {
 	size_t len = 5000;
@@ -228,7 +228,7 @@ static size_t small_pair(int kind, uint8_t *old, uint8_t *data)
 static void test_damage(void)
 {
 	static uint8_t old[5000], data[5000];
-	for (int kind = 0; kind < 5; kind++) {
+	for (int kind = 0; kind < 6; kind++) {
 		struct vn_err err = { 0 };
 		VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
 		size_t len = small_pair(kind, old, data);
@@ -334,6 +334,63 @@ static void test_runs(void)
 	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 12);
 }
 
+struct seen {
+	struct vn_delta_stats stats;
+	uint64_t at;
+	char facts[VN_DELTA_MODES][96];
+};
+
+static int see(void *context, const struct vn_delta_record *r, struct vn_err *err)
+{
+	struct seen *s = context;
+	(void)err;
+	CHECK_EQ(r->start, s->at);
+	s->at += r->len;
+	s->stats.mode[r->mode].blocks += r->blocks;
+	s->stats.mode[r->mode].plain += r->len;
+	s->stats.mode[r->mode].packed += r->packed;
+	memcpy(s->facts[r->mode], r->facts, sizeof(r->facts));
+	return 0;
+}
+
+static int walk(const void *delta, size_t len, struct seen *ret, struct vn_delta_head *head, struct vn_err *err)
+{
+	VN_AUTO_IN *in = NULL;
+	int rc = vn_in_memory(delta, len, &in, err);
+	*ret = (struct seen){ .at = 0 };
+	return rc < 0 ? rc : vn_delta_walk(in, head, see, ret, err);
+}
+
+static void test_walk(void)
+{
+	static uint8_t old[5000], data[5000];
+	struct vn_err err = { 0 };
+	struct vn_delta_head head;
+	struct vn_delta_stats stats;
+	static struct seen seen;
+	for (int kind = 0; kind < 6; kind++) {
+		VN_AUTO(vn_buf) delta = VN_BUF(MOST);
+		size_t len = small_pair(kind, old, data);
+		CHECK_OK(make(old, len, data, len, &delta, &stats, &err), &err);
+		CHECK_OK(walk(delta.data, delta.len, &seen, &head, &err), &err);
+		CHECK_EQ(seen.at, len);
+		CHECK_EQ(head.new_size, len);
+		for (int mode = 0; mode < VN_DELTA_MODES; mode++) {
+			CHECK_EQ(seen.stats.mode[mode].blocks, stats.mode[mode].blocks);
+			CHECK_EQ(seen.stats.mode[mode].plain, stats.mode[mode].plain);
+			CHECK_EQ(seen.stats.mode[mode].packed, stats.mode[mode].packed);
+			CHECK(!seen.stats.mode[mode].blocks || seen.facts[mode][0]);
+		}
+		for (size_t cut = 0; cut < delta.len; cut++)
+			CHECK_EQ(walk(delta.data, cut, &seen, &head, &err), -VN_EDIGEST);
+		CHECK_OK(vn_buf_add(&delta, "", 1, &err), &err);
+		CHECK_EQ(walk(delta.data, delta.len, &seen, &head, &err), -VN_EDIGEST);
+		delta.len--;
+		delta.data[head.len + (delta.data[head.len] & 0x80 ? 2 : 1)] = 99;
+		CHECK_EQ(walk(delta.data, delta.len, &seen, &head, &err), -VN_EDIGEST);
+	}
+}
+
 static void test_wrong_old(void)
 {
 	static uint8_t old[5000], data[5000];
@@ -426,6 +483,7 @@ int main(void)
 	RUN(test_damage);
 	RUN(test_resume);
 	RUN(test_runs);
+	RUN(test_walk);
 	RUN(test_wrong_old);
 	RUN(test_limits);
 	RUN(test_same_bytes);
