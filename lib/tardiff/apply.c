@@ -78,8 +78,8 @@ static int open_file(struct reader *r, uint64_t size, struct vn_err *err)
 		return vn_fail(err, VN_ELIMIT, "the tar-diff opens a path of %llu bytes; at most %d are allowed",
 			       (unsigned long long)size, VN_TARDIFF_PATH_MAX);
 	if (++r->opens > VN_MAX_TARDIFF_OPENS + r->written / RECORD)
-		return vn_fail(err, VN_ELIMIT, "the tar-diff opens %llu files for %llu bytes of tar", (unsigned long long)r->opens,
-			       (unsigned long long)r->written);
+		return vn_fail(err, VN_ELIMIT, "the tar-diff opens %llu files for %llu bytes of tar",
+			       (unsigned long long)r->opens, (unsigned long long)r->written);
 	int rc = vn_tardiff_take_full(&r->ops, raw, (size_t)size, err);
 	if (rc < 0)
 		return rc;
@@ -90,8 +90,8 @@ static int open_file(struct reader *r, uint64_t size, struct vn_err *err)
 		return rc;
 	rc = r->files->open(r->files, path_of(r), &r->file, err);
 	if (rc < 0 && err->code == VN_ENOTFOUND) {
-		vn_fail(err, VN_EDIGEST, "the tar-diff takes bytes from \"%.400s\", which the old image does not have as a file",
-			path_of(r));
+		vn_fail(err, VN_EDIGEST,
+			"the tar-diff takes bytes from \"%.400s\", which the old image does not have as a file", path_of(r));
 		return vn_hint(err, "it was made for another old image");
 	}
 	return rc < 0 ? vn_wrap(err, "opening \"%.200s\" of the old image", path_of(r)) : 0;
@@ -108,8 +108,8 @@ static int need_bytes(struct reader *r, uint64_t size, struct vn_err *err)
 	int rc = need_file(r, err);
 	if (rc < 0 || size == 0 || (r->at <= r->file->size && size <= r->file->size - r->at))
 		return rc;
-	vn_tardiff_damaged(&r->ops, err, "it takes %llu bytes at %llu from \"%.200s\", which has %llu", (unsigned long long)size,
-			   (unsigned long long)r->at, path_of(r), (unsigned long long)r->file->size);
+	vn_tardiff_damaged(&r->ops, err, "it takes %llu bytes at %llu from \"%.200s\", which has %llu",
+			   (unsigned long long)size, (unsigned long long)r->at, path_of(r), (unsigned long long)r->file->size);
 	return vn_hint(err, "it was perhaps made for another old image");
 }
 
@@ -169,8 +169,9 @@ static int add_data(struct reader *r, uint64_t size, struct vn_err *err)
 
 static int too_much_memory(const struct reader *r, struct vn_err *err)
 {
-	vn_fail(err, VN_ELIMIT, "the tar-diff takes all of \"%.200s\", %llu bytes, as a dictionary; that and its window need more than the "
-		"%llu bytes of memory that are allowed", path_of(r), (unsigned long long)r->file->size, (unsigned long long)r->memory);
+	vn_fail(err, VN_ELIMIT,
+		"the tar-diff takes all of \"%.200s\", %llu bytes, as a dictionary; that and its window need more than the %llu "
+		"bytes of memory that are allowed", path_of(r), (unsigned long long)r->file->size, (unsigned long long)r->memory);
 	return vn_hint(err, "a tar-diff of version 1 needs no dictionaries");
 }
 
@@ -243,7 +244,8 @@ static int inflate_with_source(struct reader *r, uint64_t size, struct vn_err *e
 {
 	size_t more = 1;
 	if (r->version < 2)
-		return vn_tardiff_damaged(&r->ops, err, "operation %d, which belongs to version 2, in version 1", VN_TARDIFF_OP_ZSTD_DICT);
+		return vn_tardiff_damaged(&r->ops, err, "operation %d, which belongs to version 2, in version 1",
+					  VN_TARDIFF_OP_ZSTD_DICT);
 	int rc = need_file(r, err);
 	if (rc < 0 || (rc = load_dict(r, err)) < 0 || (rc = begin_frame(r, err)) < 0)
 		return rc;

@@ -39,7 +39,8 @@ static int read_magic(struct vn_in *in, int *ret_version, struct vn_err *err)
 	else if (whole && memcmp(raw, VN_TARDIFF_MAGIC_2, VN_TARDIFF_MAGIC_LEN) == 0)
 		*ret_version = 2;
 	else
-		return vn_fail(err, VN_EFORMAT, "this is no tar-diff of version 1 or 2: it does not begin with \"tardf1\" or \"tardf2\"");
+		return vn_fail(err, VN_EFORMAT,
+			       "this is no tar-diff of version 1 or 2: it does not begin with \"tardf1\" or \"tardf2\"");
 	return 0;
 }
 
