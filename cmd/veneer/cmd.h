@@ -32,23 +32,27 @@ struct cmd_call {
 	const struct cmd_common *common;
 };
 struct vn_cmd {
-	const char *name;
+	const char *name;        /* as typed: "rebase", "delta make" */
 	const char *summary;     /* half a line */
 	const char *about;       /* a paragraph or more, separated by '\n' */
 	const struct opt_positional *args;
 	const struct opt *const *groups;         /* tables of options, NULL-terminated */
 	size_t size;             /* of the struct that they fill */
 	const struct cmd_example *examples;      /* ends with a NULL line */
+	bool files;              /* its arguments may be files as well as images */
+	const struct vn_cmd *const *subs;        /* commands that stand behind this one's name, NULL-terminated; NULL: none */
 	/* The exit status 0 or 1, or -code with the error set. */
 	int (*run)(const struct cmd_call *call, struct vn_err *err);
 };
-extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_inspect, cmd_copy, cmd_login, cmd_logout, cmd_version, cmd_completion,
+extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_delta, cmd_inspect, cmd_copy, cmd_login, cmd_logout, cmd_version, cmd_completion,
 	cmd_help;
 
 /* All commands; ends with NULL. */
 extern const struct vn_cmd *const cmd_all[];
-/* NULL with the error set when there is none. */
-const struct vn_cmd *cmd_find(const char *name, struct vn_err *err);
+/* The last word of its name. */
+const char *cmd_word(const struct vn_cmd *cmd);
+/* Among those behind `parent`, NULL: among all. NULL with the error set when there is none. */
+const struct vn_cmd *cmd_find(const struct vn_cmd *parent, const char *word, struct vn_err *err);
 
 /* The library's handle with the options of the command line. */
 int cmd_open(const struct cmd_call *call, const char *username, const char *password, struct vn **ret, struct vn_err *err);

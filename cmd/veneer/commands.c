@@ -3,26 +3,39 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_COMMANDS 32   /* behind one word */
+
 const struct vn_cmd *const cmd_all[] = {
-	&cmd_diff, &cmd_rebase, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion, &cmd_help,
-	NULL,
+	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion,
+	&cmd_help, NULL,
 };
 
-const struct vn_cmd *cmd_find(const char *name, struct vn_err *err)
+const char *cmd_word(const struct vn_cmd *cmd)
 {
-	OUT_CLEANUP(text_release) struct text safe = { 0 };
-	const char *names[sizeof(cmd_all) / sizeof(cmd_all[0])], *nearest;
+	const char *space = strrchr(cmd->name, ' ');
+
+	return space ? space + 1 : cmd->name;
+}
+
+const struct vn_cmd *cmd_find(const struct vn_cmd *parent, const char *word, struct vn_err *err)
+{
+	OUT_CLEANUP(text_release) struct text safe = { 0 }, help = { 0 };
+	const struct vn_cmd *const *table = parent ? parent->subs : cmd_all;
+	const char *words[MOST_COMMANDS] = { NULL }, *nearest;
 	size_t n = 0;
 
-	for (; cmd_all[n]; n++) {
-		if (!strcmp(cmd_all[n]->name, name))
-			return cmd_all[n];
-		names[n] = cmd_all[n]->name;
+	for (; table[n] && n < MOST_COMMANDS; n++) {
+		if (!strcmp(cmd_word(table[n]), word))
+			return table[n];
+		words[n] = cmd_word(table[n]);
 	}
-	nearest = opt_nearest(name, names, n);
-	text_escape(&safe, name);
-	opt_fail(err, VN_EUSAGE, "`veneer help` lists the commands.", "there is no command \"%s\"", text_get(&safe));
+	nearest = opt_nearest(word, words, n);
+	text_escape(&safe, word);
+	text_addf(&help, "`veneer help%s%s` lists the commands.", parent ? " " : "", parent ? parent->name : "");
+	opt_fail(err, VN_EUSAGE, text_get(&help), "there is no command \"%s%s%s\"", parent ? parent->name : "", parent ? " " : "",
+		 text_get(&safe));
 	if (nearest)
-		snprintf(err->hint, sizeof(err->hint), "Did you mean `veneer %s`?  `veneer help` lists the commands.", nearest);
+		snprintf(err->hint, sizeof(err->hint), "Did you mean `veneer %s%s%s`?  %s", parent ? parent->name : "",
+			 parent ? " " : "", nearest, text_get(&help));
 	return NULL;
 }

@@ -55,6 +55,7 @@ static int run(const struct vn_cmd *cmd, int argc, char **argv, struct out *out,
 static int dispatch(int argc, char **argv, struct out *out, struct meter *meter, struct vn_err *err)
 {
 	const struct vn_cmd *cmd;
+	int words = 2;
 
 	if (argc < 2) {
 		usage_overview(&meter->out);
@@ -68,8 +69,12 @@ static int dispatch(int argc, char **argv, struct out *out, struct meter *meter,
 	if (!cmd && argv[1][0] == '-')
 		return opt_fail(err, VN_EUSAGE, "Options stand behind the command: veneer COMMAND [OPTION]... ARGUMENT...",
 				"the first word must be a command");
-	cmd = cmd ? cmd : cmd_find(argv[1], err);
-	return cmd ? run(cmd, argc - 2, argv + 2, out, meter, err) : -VN_EUSAGE;
+	cmd = cmd ? cmd : cmd_find(NULL, argv[1], err);
+	if (cmd && cmd->subs && argc > 2 && argv[2][0] != '-') {
+		cmd = cmd_find(cmd, argv[2], err);
+		words = 3;
+	}
+	return cmd ? run(cmd, argc - words, argv + words, out, meter, err) : -VN_EUSAGE;
 }
 
 /* A file that the library opens must never become stdout. */

@@ -184,7 +184,8 @@ static int store(struct parse *parse, const struct opt *opt, const char *value)
 	case OPT_SIZE:
 		return vn_parse_size(value, at) ? 0 : bad_value(parse, opt, value, "a size such as 500M or 2GB");
 	case OPT_CHOICE:
-		if (find_value(parse, opt, value, strlen(value), &place) < 0)
+	case OPT_MAYBE:
+		if (value && find_value(parse, opt, value, strlen(value), &place) < 0)
 			return -VN_EUSAGE;
 		*(unsigned *)at = place + 1;
 		return 0;
@@ -235,7 +236,7 @@ static int unknown(struct parse *parse, const char *dashes, const char *typed, s
 
 static bool takes_value(const struct opt *opt)
 {
-	return opt->kind != OPT_FLAG && opt->kind != OPT_NOT;
+	return opt->kind != OPT_FLAG && !opt_optional(opt);
 }
 
 static int no_value(struct parse *parse, const struct opt *opt)

@@ -15,6 +15,7 @@ enum opt_kind {
 	OPT_COUNT,       /* unsigned, 1 to 1,000 */
 	OPT_SIZE,        /* uint64_t, as vn_parse_size() reads it */
 	OPT_CHOICE,      /* unsigned: 1 + the place in `values` */
+	OPT_MAYBE,       /* --x[=VALUE]: as OPT_CHOICE; without a value the first */
 	OPT_SET,         /* unsigned: bits 1 << place in `values`; repeatable, or separated by commas */
 	OPT_LIST,        /* struct opt_list: repeatable */
 };
@@ -25,8 +26,13 @@ struct opt {
 	size_t offset;                   /* into the struct that is filled */
 	const char *arg;                 /* what --help calls the value; NULL for flags */
 	const char *help;
-	const char *const *values;       /* NULL-terminated; OPT_CHOICE and OPT_SET */
+	const char *const *values;       /* NULL-terminated; OPT_CHOICE, OPT_MAYBE and OPT_SET */
 };
+/* May it stand without its value? */
+static inline bool opt_optional(const struct opt *opt)
+{
+	return opt->kind == OPT_NOT || opt->kind == OPT_MAYBE;
+}
 #define OPT_LIST_MOST 64
 struct opt_list {
 	const char *at[OPT_LIST_MOST + 1];       /* NULL-terminated */

@@ -17,19 +17,35 @@ static void check_option(const struct vn_cmd *cmd, const struct opt *opt)
 	CHECK(same_letter <= 1);
 	CHECK(opt->help && *opt->help);
 	CHECK_EQ(valued, opt->arg != NULL);
-	CHECK_EQ(opt->kind == OPT_CHOICE || opt->kind == OPT_SET, opt->values != NULL);
+	CHECK_EQ(opt->kind == OPT_CHOICE || opt->kind == OPT_MAYBE || opt->kind == OPT_SET, opt->values != NULL);
 	CHECK(opt->offset < cmd->size);
 	CHECK(strlen(opt->name) <= 30);
 }
 
-static void test_options(void)
+static void check_table(const struct vn_cmd *const *cmd)
 {
-	for (const struct vn_cmd *const *cmd = cmd_all; *cmd; cmd++) {
+	for (; *cmd; cmd++) {
+		if ((*cmd)->subs)
+			check_table((*cmd)->subs);
 		CHECK((*cmd)->size >= sizeof(struct cmd_common));
 		CHECK((*cmd)->run && (*cmd)->args && (*cmd)->summary && (*cmd)->about);
 		for (const struct opt *const *group = (*cmd)->groups; *group; group++)
 			for (const struct opt *opt = *group; opt->name; opt++)
 				check_option(*cmd, opt);
+	}
+}
+
+static void test_options(void)
+{
+	check_table(cmd_all);
+}
+
+static void show_all(struct out *out, const struct vn_cmd *const *cmd)
+{
+	for (; *cmd; cmd++) {
+		usage_command(out, *cmd);
+		if ((*cmd)->subs)
+			show_all(out, (*cmd)->subs);
 	}
 }
 
@@ -46,8 +62,7 @@ static void test_help_fits(void)
 	struct out out = { .file = open_memstream(&text, &len) };
 
 	usage_overview(&out);
-	for (const struct vn_cmd *const *cmd = cmd_all; *cmd; cmd++)
-		usage_command(&out, *cmd);
+	show_all(&out, cmd_all);
 	fclose(out.file);
 	check_width(text);
 	CHECK(!strchr(text, '\t'));
@@ -59,10 +74,15 @@ static void test_find(void)
 {
 	struct vn_err err = { 0 };
 
-	CHECK(cmd_find("diff", &err) == &cmd_diff);
-	CHECK(!cmd_find("rebsae", &err));
+	CHECK(cmd_find(NULL, "diff", &err) == &cmd_diff);
+	CHECK(!cmd_find(NULL, "rebsae", &err));
 	CHECK_HAS(err.hint, "`veneer rebase`");
-	CHECK(!cmd_find("", &err));
+	CHECK(!cmd_find(NULL, "", &err));
+	CHECK_STR(cmd_find(&cmd_delta, "make", &err)->name, "delta make");
+	CHECK(!cmd_find(&cmd_delta, "aply", &err));
+	CHECK_HAS(err.text, "\"delta aply\"");
+	CHECK_HAS(err.hint, "`veneer delta apply`");
+	CHECK(!cmd_find(NULL, "make", &err));
 }
 
 static void test_class_names(void)

@@ -35,7 +35,7 @@ static void put_words(struct out *out, size_t filled, size_t at, const char *tex
 static void put_option(struct out *out, const struct opt *opt)
 {
 	OUT_CLEANUP(text_release) struct text left = { 0 }, right = { 0 };
-	bool optional = opt->kind == OPT_NOT;
+	bool optional = opt_optional(opt);
 
 	if (opt->letter)
 		text_addf(&left, "  -%c, ", opt->letter);
@@ -57,10 +57,20 @@ static void put_option(struct out *out, const struct opt *opt)
 
 static void put_synopsis(struct out *out, const struct vn_cmd *cmd)
 {
+	if (cmd->subs) {
+		out_printf(out, "usage: veneer %s COMMAND [OPTION]... ARGUMENT...\n\n", cmd->name);
+		return;
+	}
 	out_printf(out, "usage: veneer %s [OPTION]...", cmd->name);
 	for (const struct opt_positional *arg = cmd->args; arg->name; arg++)
 		out_printf(out, arg->optional ? " [%s]" : " %s", arg->name);
 	out_put(out, "\n\n");
+}
+
+static void put_commands(struct out *out, const struct vn_cmd *const *table)
+{
+	for (; *table; table++)
+		out_printf(out, "  %-12s%s\n", cmd_word(*table), (*table)->summary);
 }
 
 void usage_command(struct out *out, const struct vn_cmd *cmd)
@@ -69,10 +79,12 @@ void usage_command(struct out *out, const struct vn_cmd *cmd)
 	put_words(out, 0, 0, cmd->about);
 	if (cmd->args[0].name)
 		out_put(out, "\n");
-	for (const struct opt_positional *arg = cmd->args; arg->name; arg++) {
+	for (const struct opt_positional *arg = cmd->args; arg->name && !cmd->subs; arg++) {
 		out_printf(out, "  %-9s ", arg->name);
-		put_words(out, 12, 12, arg->help);
+		put_words(out, strlen(arg->name) > 9 ? 3 + strlen(arg->name) : 12, 12, arg->help);
 	}
+	if (cmd->subs)
+		put_commands(out, cmd->subs);
 	out_put(out, "\noptions:\n");
 	for (const struct opt *const *group = cmd->groups; *group; group++)
 		for (const struct opt *opt = *group; opt->name; opt++)
@@ -83,15 +95,14 @@ void usage_command(struct out *out, const struct vn_cmd *cmd)
 		out_printf(out, "  %s\n", example->line);
 		put_words(out, 0, 6, example->what);
 	}
-	out_printf(out, "\nveneer-%s(1) says more.\n", cmd->name);
+	out_printf(out, "\nveneer-%.*s(1) says more.\n", (int)strcspn(cmd->name, " "), cmd->name);
 }
 
 void usage_overview(struct out *out)
 {
 	out_put(out, "usage: veneer COMMAND [OPTION]... ARGUMENT...\n\n"
 		     "Ships a new model to devices without shipping the container image again.\n\n");
-	for (const struct vn_cmd *const *cmd = cmd_all; *cmd; cmd++)
-		out_printf(out, "  %-12s%s\n", (*cmd)->name, (*cmd)->summary);
+	put_commands(out, cmd_all);
 	out_put(out, "\n"
 		     "An image is REGISTRY/REPOSITORY:TAG[@DIGEST], oci:DIR[:TAG], oci-archive:FILE,\n"
 		     "docker-archive:FILE[:REF] or docker-daemon:REF.\n\n"

@@ -2,6 +2,7 @@
 #ifndef VENEER_VENEER_H
 #define VENEER_VENEER_H
 #include "veneer/context.h"
+#include "veneer/delta.h"
 #include "veneer/diff.h"
 #include "veneer/error.h"
 #include "veneer/event.h"

@@ -73,24 +73,10 @@ static int fill_image(struct vn_rebase *r, size_t i, const struct vn_rebase_inpu
 	return rc;
 }
 
-/* "12,600 times less" */
-static void ratio_text(uint64_t before, uint64_t after, char out[64])
-{
-	char count[VN_COUNT_TEXT];
-	if (after == 0 || before / after < 2) {
-		out[0] = 0;
-		return;
-	}
-	uint64_t times = before / after;
-	for (uint64_t step = 10; times >= 1000 && step < times / 100; step *= 10)
-		times -= times % step;
-	snprintf(out, 64, " (%s times less)", vn_count_text(times, count));
-}
-
 int vn_rebase_sentence(struct vn_rebase *r, struct vn_err *err)
 {
 	uint64_t before = 0, after = 0;
-	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], ratio[64];
+	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], times[VN_TIMES_TEXT];
 	for (size_t i = 0; i < r->n; i++) {
 		before += r->list[i].pull_before;
 		after += r->list[i].pull_after;
@@ -99,9 +85,8 @@ int vn_rebase_sentence(struct vn_rebase *r, struct vn_err *err)
 	size_t n = r->n ? r->n : 1;
 	before /= n;
 	after /= n;
-	ratio_text(before, after, ratio);
 	r->result.sentence = vn_arena_printf(&r->arena, err, "A device pulls %s of layers instead of %s%s.", vn_size_text(after, a),
-					     vn_size_text(before, b), ratio);
+					     vn_size_text(before, b), vn_times_text(before, after, times));
 	return r->result.sentence ? 0 : -(int)err->code;
 }
 

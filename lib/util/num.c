@@ -98,6 +98,21 @@ const char *vn_count_text(uint64_t n, char out[VN_COUNT_TEXT])
 	return out;
 }
 
+const char *vn_times_text(uint64_t whole, uint64_t part, char out[VN_TIMES_TEXT])
+{
+	char count[VN_COUNT_TEXT];
+	uint64_t times = part ? whole / part : 0;
+	for (uint64_t step = 10; times >= 1000 && step < times / 100; step *= 10)
+		times -= times % step;
+	uint64_t percent = whole > part ? (whole - part) / (whole / 100 + 1) : 0;
+	out[0] = 0;
+	if (times >= 2)
+		snprintf(out, VN_TIMES_TEXT, " (%s times less)", vn_count_text(times, count));
+	else if (part && percent)
+		snprintf(out, VN_TIMES_TEXT, " (%u %% less)", (unsigned)percent);
+	return out;
+}
+
 size_t vn_put_varint(uint8_t out[10], uint64_t v)
 {
 	size_t n = 0;

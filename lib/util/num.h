@@ -17,6 +17,10 @@ static inline bool vn_mul_size(size_t a, size_t b, size_t *ret)
 
 /* Decimal digits only, the whole text; false when not so or too large. */
 bool vn_parse_u64(const char *text, uint64_t *ret);
+/* " (12,600 times less)": how often `part` goes into `whole`, three digits of it; below two " (47 % less)", or "". Returns
+ * `out`. */
+#define VN_TIMES_TEXT 64
+const char *vn_times_text(uint64_t whole, uint64_t part, char out[VN_TIMES_TEXT]);
 static inline void vn_put_u32(uint8_t *p, uint32_t v)
 {
 	p[0] = (uint8_t)v, p[1] = (uint8_t)(v >> 8), p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 24);

@@ -6,16 +6,28 @@ commands_of() {
     build/gcc/veneer help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
 }
 
+# Those and the commands behind them, each on a line: "rebase", "delta make".
+all_commands_of() {
+    local command sub
+    for command in $(commands_of); do
+        echo "$command"
+        for sub in $(build/gcc/veneer "$command" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'); do
+            echo "$command $sub"
+        done
+    done
+}
+
 # Every word that looks like a long option at the start of a help line.
 options_of() {
-    build/gcc/veneer "$1" --help | grep -oE '^ +(-[A-Za-z],? *)?--[a-z][a-z-]*' | grep -oE -e '--[a-z-]+' | sort -u
+    # shellcheck disable=SC2086
+    build/gcc/veneer $1 --help | grep -oE '^ +(-[A-Za-z],? *)?--[a-z][a-z-]*' | grep -oE -e '--[a-z-]+' | sort -u
 }
 
 job_help() {
-    local command all bad=0 rc
+    local command words all bad=0 rc
     build_gcc >/dev/null
-    mapfile -t all < <(commands_of)
-    for command in diff rebase inspect copy login logout version completion help; do
+    mapfile -t all < <(all_commands_of)
+    for command in diff rebase delta inspect copy login logout version completion help; do
         [[ " ${all[*]} " == *" $command "* ]] || {
             echo "veneer help does not list $command"
             bad=1
@@ -34,14 +46,15 @@ job_help() {
     done
     for command in "${all[@]}"; do
         rc=0
-        build/gcc/veneer "${command}x" >build/check/help.out 2>build/check/help.err || rc=$?
+        read -ra words <<<"$command"
+        build/gcc/veneer "${words[@]}x" >build/check/help.out 2>build/check/help.err || rc=$?
         if [ $rc != 2 ] || [ -s build/check/help.out ] || ! grep -qw -e "$command" build/check/help.err; then
             echo "veneer ${command}x: exit $rc instead of 2, or something on stdout, or no suggestion"
             cat build/check/help.err
             bad=1
         fi
         rc=0
-        build/gcc/veneer "$command" --no-such-option >build/check/help.out 2>build/check/help.err || rc=$?
+        build/gcc/veneer "${words[@]}" --no-such-option >build/check/help.out 2>build/check/help.err || rc=$?
         if [ $rc != 2 ] || [ -s build/check/help.out ] || ! grep -q -e no-such-option build/check/help.err; then
             echo "veneer $command --no-such-option: exit $rc instead of 2, or something on stdout, or it is not named"
             bad=1
@@ -56,9 +69,9 @@ job_man() {
     for page in man/*; do
         mandoc -T lint -W warning "$page" || bad=1
     done
-    mapfile -t all < <(commands_of)
+    mapfile -t all < <(all_commands_of)
     for command in "${all[@]}"; do
-        page=man/veneer-$command.1
+        page=man/veneer-${command%% *}.1
         [ -e "$page" ] || page=man/veneer.1
         grep -qE "^\.(Nm|Sh|Ss|It|Xr).*\b$command\b" "$page" || {
             echo "$command has no page man/veneer-$command.1 and no entry in man/veneer.1"
