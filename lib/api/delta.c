@@ -31,11 +31,13 @@ int vn_delta_run_item(struct vn_delta_run *run, struct vn_delta_item **ret, stru
 	return 0;
 }
 
-/* What the weights of NEW have to do with those of OLD, as the methods' shares tell it. */
+/* What the weights of NEW have to do with those of OLD, as the methods' shares tell it: differences that are hardly smaller than
+ * what they describe say nothing. */
 static const char *relation(const struct vn_delta_stats *stats, uint64_t new_size)
 {
-	uint64_t alone = stats->mode[VN_DELTA_RAW].plain + stats->mode[VN_DELTA_PLANES].plain;
-	uint64_t moved = stats->mode[VN_DELTA_XOR].plain + stats->mode[VN_DELTA_SUB].plain + stats->mode[VN_DELTA_FSUB].plain;
+	uint64_t alone = stats->mode[VN_DELTA_RAW].plain + stats->mode[VN_DELTA_PLANES].plain, moved = 0;
+	for (unsigned i = VN_DELTA_PLANES + 1; i < VN_DELTA_MODES; i++)
+		*(stats->mode[i].packed > stats->mode[i].plain / 5 * 4 ? &alone : &moved) += stats->mode[i].plain;
 	if (!new_size)
 		return "";
 	if (stats->size < new_size / 200 || stats->mode[VN_DELTA_COPY].plain == new_size)
@@ -48,10 +50,6 @@ static const char *relation(const struct vn_delta_stats *stats, uint64_t new_siz
 int vn_delta_run_methods(struct vn_delta_run *run, const struct vn_delta_stats *stats, struct vn_delta_item *item,
 			 struct vn_err *err)
 {
-	static const char *const names[VN_DELTA_MODES] = {
-		[VN_DELTA_COPY] = "copy", [VN_DELTA_RAW] = "raw", [VN_DELTA_REF] = "reference", [VN_DELTA_PLANES] = "planes",
-		[VN_DELTA_XOR] = "xor",   [VN_DELTA_SUB] = "sub", [VN_DELTA_FSUB] = "fsub",
-	};
 	struct vn_delta_method *list = vn_arena_take(&run->arena, VN_DELTA_MODES * sizeof(*list), err);
 	uint64_t plain = 0;
 	size_t n = 0;
@@ -60,7 +58,8 @@ int vn_delta_run_methods(struct vn_delta_run *run, const struct vn_delta_stats *
 	for (size_t i = 0; i < VN_DELTA_MODES; i++) {
 		if (!stats->mode[i].blocks)
 			continue;
-		list[n++] = (struct vn_delta_method){ names[i], stats->mode[i].blocks, stats->mode[i].plain, stats->mode[i].packed };
+		list[n++] = (struct vn_delta_method){ vn_delta_mode_name((unsigned)i), stats->mode[i].blocks,
+						      stats->mode[i].plain, stats->mode[i].packed };
 		plain += stats->mode[i].plain;
 	}
 	item->methods = list;

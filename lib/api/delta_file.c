@@ -188,13 +188,13 @@ static int read_head(int fd, const char *path, struct vn_delta_head *ret, struct
 static int prove(const struct mapped *old, const struct target *delta, const struct vn_delta_settings *settings, struct vn_err *err)
 {
 	struct vn_out nothing = { &forget_ops };
-	struct vn_delta_limits limits = { .memory = settings->target_memory ? settings->target_memory : VN_DELTA_MEMORY };
+	struct vn_delta_apply_options how = { .memory = settings->target_memory ? settings->target_memory : VN_DELTA_MEMORY };
 	struct vn_delta_bytes bytes;
 	VN_AUTO_IN *in = NULL;
 	vn_delta_old_bytes(&bytes, old->data, old->len);
 	int r = vn_in_slice(delta->tmp.fd, 0, delta->size, "the delta", &in, err);
 	if (r == 0)
-		r = vn_delta_apply(&bytes.old, in, &nothing, &limits, err);
+		r = vn_delta_apply(&bytes.old, in, &nothing, &how, err);
 	return r < 0 ? vn_wrap(err, "proving the delta") : 0;
 }
 
@@ -232,6 +232,23 @@ static int fill_made(struct vn_delta_run *run, const struct file *old, const str
 	return run->result.sentence ? 0 : -(int)err->code;
 }
 
+/* The least that any decoder of this file takes. */
+static uint64_t least_memory(uint64_t new_size)
+{
+	struct vn_delta_head head = { .new_size = new_size, .block_log2 = VN_DELTA_BLOCK_MIN };
+	return vn_delta_memory(&head);
+}
+
+static int encode(const struct mapped *old, const struct mapped *new, const struct vn_delta_settings *settings,
+		  struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
+{
+	struct vn_delta_options options = { .effort = settings->effort, .memory = settings->target_memory };
+	int r = vn_delta_make(old->data, old->len, new->data, new->len, &options, delta->out, stats, err);
+	if (r == -VN_EUSAGE)
+		vn_hint(err, "The least for this file is %llu bytes.", (unsigned long long)least_memory(new->len));
+	return r < 0 ? r : vn_out_finish(delta->out, err);
+}
+
 static int saves_nothing(struct vn_delta_run *run, struct vn_delta_item *item, struct vn_err *err)
 {
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
@@ -249,7 +266,6 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 	VN_AUTO(file) old = { .fd = -1 }, new = { .fd = -1 };
 	VN_AUTO(mapped) old_map = { .copy = VN_TMP }, new_map = { .copy = VN_TMP };
 	VN_AUTO(target) delta = { .tmp = VN_TMP };
-	struct vn_delta_options options = { .effort = settings->effort, .memory = settings->target_memory };
 	struct vn_delta_stats stats;
 	struct vn_delta_item *item;
 	int r = file_open(old_path, &old, err);
@@ -266,9 +282,7 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 	if (r == 0)
 		r = file_map(vn, &new, &new_map, err);
 	if (r == 0)
-		r = vn_delta_make(old_map.data, old_map.len, new_map.data, new_map.len, &options, delta.out, &stats, err);
-	if (r == 0)
-		r = vn_out_finish(delta.out, err);
+		r = encode(&old_map, &new_map, settings, &delta, &stats, err);
 	if (r == 0)
 		r = prove(&old_map, &delta, settings, err);
 	if (r == 0)
@@ -320,18 +334,64 @@ static int fill_head(struct vn_delta_run *run, const struct vn_delta_head *head,
 	return 0;
 }
 
+struct walk {
+	struct vn_delta_run *run;
+	struct vn_delta_region *list;
+	size_t n, cap;
+	struct vn_delta_stats stats;
+};
+
+static void walk_release(struct walk *w)
+{
+	free(w->list);
+}
+
+static int add_region(void *context, const struct vn_delta_record *record, struct vn_err *err)
+{
+	struct walk *w = context;
+	int r = vn_grow(&w->list, &w->cap, w->n + 1, sizeof(*w->list), err);
+	if (r < 0)
+		return r;
+	struct vn_delta_region *region = &w->list[w->n++];
+	*region = (struct vn_delta_region){ .at = record->start, .length = record->len, .packed = record->packed,
+					    .method = vn_delta_mode_name(record->mode), .file = "" };
+	w->stats.mode[record->mode].blocks++;
+	w->stats.mode[record->mode].plain += record->len;
+	w->stats.mode[record->mode].packed += record->packed;
+	return vn_delta_run_text(w->run, record->facts, &region->facts, err);
+}
+
 int vn_delta_files_show(struct vn *vn, const char *path, struct vn_delta_run *run, struct vn_err *err)
 {
 	VN_AUTO(file) delta = { .fd = -1 };
+	VN_AUTO(walk) walk = { .run = run };
+	VN_AUTO_IN *in = NULL;
 	struct vn_delta_head head;
 	struct vn_delta_item *item;
+	struct vn_delta_region *regions;
 	int r = file_open(path, &delta, err);
 	if (r == 0)
-		r = read_head(delta.fd, path, &head, err);
+		r = vn_in_slice(delta.fd, 0, delta.size, path, &in, err);
+	if (r < 0)
+		return r;
+	r = vn_delta_walk(in, &head, add_region, &walk, err);
+	if (r < 0)
+		return vn_wrap(err, "%s", path);
+	walk.stats.size = delta.size;
+	r = fill_head(run, &head, &delta, &item, err);
 	if (r == 0)
-		r = fill_head(run, &head, &delta, &item, err);
+		r = vn_delta_run_methods(run, &walk.stats, item, err);
+	if (r < 0)
+		return r;
+	regions = vn_arena_take(&run->arena, (walk.n + 1) * sizeof(*regions), err);
+	if (!regions)
+		return -(int)err->code;
+	if (walk.n)
+		memcpy(regions, walk.list, walk.n * sizeof(*regions));
+	item->regions = regions;
+	item->nregions = walk.n;
 	(void)vn;
-	return r;
+	return 0;
 }
 
 /* ---- apply */
@@ -387,7 +447,7 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	VN_AUTO(target) out = { .tmp = VN_TMP };
 	VN_AUTO_IN *in = NULL;
 	struct vn_out nothing = { &forget_ops };
-	struct vn_delta_limits limits = { .memory = settings->max_memory };
+	struct vn_delta_apply_options how = { .memory = settings->max_memory };
 	struct vn_delta_head head;
 	int r = file_open(old_path, &old, err);
 	if (r == 0)
@@ -403,7 +463,9 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	if (r < 0)
 		return r;
 	struct old_file reader = { { read_old, old.size }, &old };
-	r = vn_delta_apply(&reader.old, in, dest ? out.out : &nothing, &limits, err);
+	r = vn_delta_apply(&reader.old, in, dest ? out.out : &nothing, &how, err);
+	if (r == -VN_ELIMIT && vn_delta_memory(&head) > (how.memory ? how.memory : VN_MAX_DELTA_MEMORY))
+		vn_hint(err, "--max-memory allows more; a delta for less is made with --target-memory.");
 	if (r < 0)
 		return vn_wrap(err, "applying %s to %s", path, old_path);
 	if (dest)

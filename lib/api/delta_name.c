@@ -99,7 +99,7 @@ int vn_delta_name_open(const char *name, const char *role, const struct vn_delta
 	}
 	if (S_ISDIR(st.st_mode)) {
 		vn_fail(err, VN_EUSAGE, "%s: %s is a folder, expected a file or an image", role, name);
-		return vn_hint(err, "An OCI image layout is named oci:%s; docker://%s is an image in a registry.", name, name);
+		return vn_hint(err, "An OCI image layout in a folder is named oci:%s.", name);
 	}
 	if (!S_ISREG(st.st_mode))
 		return vn_fail(err, VN_EUSAGE, "%s: %s is no regular file", role, name);

@@ -24,7 +24,7 @@ options_of() {
 }
 
 job_help() {
-    local command words all bad=0 rc
+    local command all bad=0 rc
     build_gcc >/dev/null
     mapfile -t all < <(all_commands_of)
     for command in diff rebase delta inspect copy login logout version completion help; do
@@ -46,15 +46,16 @@ job_help() {
     done
     for command in "${all[@]}"; do
         rc=0
-        read -ra words <<<"$command"
-        build/gcc/veneer "${words[@]}x" >build/check/help.out 2>build/check/help.err || rc=$?
+        # shellcheck disable=SC2086
+        build/gcc/veneer ${command}x >build/check/help.out 2>build/check/help.err || rc=$?
         if [ $rc != 2 ] || [ -s build/check/help.out ] || ! grep -qw -e "$command" build/check/help.err; then
             echo "veneer ${command}x: exit $rc instead of 2, or something on stdout, or no suggestion"
             cat build/check/help.err
             bad=1
         fi
         rc=0
-        build/gcc/veneer "${words[@]}" --no-such-option >build/check/help.out 2>build/check/help.err || rc=$?
+        # shellcheck disable=SC2086
+        build/gcc/veneer $command --no-such-option >build/check/help.out 2>build/check/help.err || rc=$?
         if [ $rc != 2 ] || [ -s build/check/help.out ] || ! grep -q -e no-such-option build/check/help.err; then
             echo "veneer $command --no-such-option: exit $rc instead of 2, or something on stdout, or it is not named"
             bad=1
