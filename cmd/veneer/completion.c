@@ -94,14 +94,12 @@ static void bash_command(struct out *out, const struct vn_cmd *cmd)
 			out_printf(out, "--%s%s ", opt->name, opt->arg && opt->kind != OPT_MAYBE ? "=" : "");
 	out_put(out, "'\n        arguments='");
 	for (const struct opt_positional *arg = cmd->args; arg->name; arg++) {
-		if (for_commands(arg) || for_subcommands(arg))
+		if (for_commands(arg))
 			put_commands(out, arg);
 		else if (arg->values)
 			put_values(out, arg->values);
 		else if (!for_registry(arg) && arg == cmd->args)
 			out_put(out, transports);
-		if (arg[1].name && for_subcommands(arg + 1))
-			out_put(out, " ");
 	}
 	out_printf(out, "'\n%s        ;;\n", cmd->files ? "        files=1\n" : "");
 }
