@@ -13,6 +13,7 @@ static void decoder_release(struct vn_delta_decoder *d)
 	free(d->work);
 	free(d->room);
 	free(d->prefix);
+	free(d->model);
 	ZSTD_freeDCtx(d->zstd);
 	vn_hash_close(d->check);
 	vn_hash_close(d->whole);

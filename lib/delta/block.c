@@ -20,6 +20,9 @@ void vn_delta_coder_close(struct vn_delta_coder *c)
 	free(c->gaps);
 	free(c->packed);
 	free(c->counts);
+	free(c->fit);
+	free(c->averages);
+	free(c->tables);
 	ZSTD_freeCCtx(c->zstd);
 	vn_hash_close(c->hash);
 	vn_buf_release(&c->body);
@@ -48,9 +51,13 @@ int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **
 	c->gaps = malloc(room);
 	c->packed = malloc(c->packed_cap);
 	c->counts = malloc(VN_DELTA_STRIDE_MAX * 256 * sizeof(*c->counts));
+	c->fit = malloc(sizeof(*c->fit));
+	c->averages = malloc(room + 2);
+	c->tables = malloc(room);
 	c->zstd = ZSTD_createCCtx();
-	if (!c->coarse || !c->fine || !c->residual || !c->planes || !c->gaps || !c->packed || !c->counts || !c->zstd)
+	if (!c->fit || !c->averages || !c->tables || !c->coarse || !c->fine || !c->residual || !c->planes || !c->gaps || !c->packed || !c->counts || !c->zstd)
 		return vn_nomem(err);
+	vn_delta_fit_init(c->fit);
 	int rc = vn_hash_open("sha256", &c->hash, err);
 	if (rc < 0)
 		return rc;
@@ -95,7 +102,7 @@ static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candida
 		if (k->shape & VN_DELTA_SHAPE_SPARSE)
 			rc = vn_delta_put_sparse(c, &s, level, &fits, err);
 		else if (k->shape & VN_DELTA_SHAPE_CLASSES)
-			rc = vn_delta_put_classes(c, &s, level, err);
+			rc = vn_delta_put_classes(c, &s, fine ? c->fine : c->coarse, &fits, err);
 		else
 			rc = vn_delta_put_planes(c, c->residual, s.width, level, err);
 	}

@@ -3,6 +3,7 @@
 #define VN_DELTA_CODER_H
 #include "delta/block.h"
 #include "delta/element.h"
+#include "delta/fit.h"
 #include <stdbool.h>
 #include <zstd.h>
 
@@ -24,6 +25,9 @@ struct vn_delta_coder {
 	uint8_t *residual, *planes, *gaps, *packed;
 	size_t packed_cap;
 	uint32_t *counts;
+	struct vn_delta_fit *fit;
+	uint16_t *averages;
+	uint8_t *tables;              /* of each element, under the model */
 	ZSTD_CCtx *zstd;
 	struct vn_hash *hash;
 	struct vn_buf body, best;
@@ -41,7 +45,9 @@ int vn_delta_put_map(struct vn_delta_coder *c, struct vn_err *err);
 /* false in *ret_fits: the map would be larger than the block. */
 int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
 int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, bool *ret_fits, struct vn_err *err);
-int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, struct vn_err *err);
+/* false in *ret_fits: larger than the block. */
+int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool *ret_fits,
+			 struct vn_err *err);
 int vn_delta_put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned stride, int level, struct vn_err *err);
 
 /* Old as the maps predict the block: fills coarse, fine and has_fine. */

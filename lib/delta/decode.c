@@ -1,6 +1,8 @@
 #include "delta/decode.h"
 #include "delta/element.h"
+#include "delta/model.h"
 #include "util/num.h"
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t zstd_magic[4] = { 0x28, 0xb5, 0x2f, 0xfd };
@@ -207,44 +209,35 @@ static int get_sparse(struct vn_delta_decoder *d, const struct vn_delta_shape *s
 	return gap == gap_end ? 0 : vn_delta_damaged(d, "it has more gaps than elements", err);
 }
 
-static int get_bits(struct vn_delta_decoder *d, size_t *bit, unsigned count, uint64_t *ret, struct vn_err *err)
-{
-	uint64_t v = 0;
-	if (count > (d->body_len - d->at) * 8 - *bit)
-		return vn_delta_damaged(d, "its low bits end early", err);
-	for (unsigned have = 0; have < count;) {
-		unsigned skip = *bit & 7, take = 8 - skip < count - have ? 8 - skip : count - have;
-		v |= (uint64_t)(d->body[d->at + *bit / 8] >> skip & ((1u << take) - 1)) << have;
-		have += take;
-		*bit += take;
-	}
-	*ret = v;
-	return 0;
-}
-
+/* Classes of elements under a model, and what their classes leave open. */
 static int get_classes(struct vn_delta_decoder *d, const struct vn_delta_shape *s, struct vn_err *err)
 {
-	size_t head = s->phase < d->len ? s->phase : d->len, count = (d->len - head) / s->width;
-	size_t tail = head + count * s->width, edges = d->len - count * s->width, bit = 0;
-	int rc = get_stream(d, d->work, count, NULL, 0, err);
-	if (rc < 0)
-		return rc;
+	size_t head = s->phase < d->len ? s->phase : d->len, count = (d->len - head) / s->width, used = 0;
+	size_t tail = head + count * s->width, edges = d->len - count * s->width;
+	uint64_t lag, model, coded;
 	if (edges > d->body_len - d->at)
 		return vn_delta_damaged(d, "it ends early", err);
 	memcpy(d->data, d->body + d->at, head);
 	memcpy(d->data + tail, d->body + d->at + head, edges - head);
 	d->at += edges;
-	for (size_t i = 0; i < count; i++) {
-		unsigned class = d->work[i];
-		uint64_t low = 0;
-		if (vn_delta_class_bits(class) + 3 > 8 * s->width)
-			return vn_delta_damaged(d, "an element is wider than its width", err);
-		if ((rc = get_bits(d, &bit, vn_delta_class_bits(class), &low, err)) < 0)
-			return rc;
-		vn_delta_store(d->data + head + i * s->width, s->width, vn_delta_class_base(class) + low);
-	}
-	d->at += (bit + 7) / 8;
-	return 0;
+	int rc = get_varint(d, &lag, err);
+	if (rc < 0 || (rc = get_varint(d, &model, err)) < 0)
+		return rc;
+	if (lag > d->len / 2 || model > VN_DELTA_MODEL_MAX)
+		return vn_delta_damaged(d, "its model is larger than it", err);
+	if (!d->model && !(d->model = malloc(sizeof(*d->model))))
+		return vn_nomem(err);
+	if ((rc = get_stream(d, d->model->raw, (size_t)model, NULL, 0, err)) < 0 || (rc = get_varint(d, &coded, err)) < 0)
+		return rc;
+	if (coded > d->body_len - d->at)
+		return vn_delta_damaged(d, "its symbols reach beyond it", err);
+	const char *wrong = vn_delta_model_parse(d->model->raw, (size_t)model, s->width, lag > 0, d->model);
+	const uint8_t *p = d->body + d->at, *low = p + coded;
+	if (!wrong)
+		wrong = vn_delta_symbols_get(d->model, s->width, (size_t)lag, (uint16_t *)(void *)d->work, d->mapped + head, count,
+					     p, (size_t)coded, low, d->body_len - d->at - (size_t)coded, d->data + head, &used);
+	d->at += (size_t)coded + used;
+	return wrong ? vn_delta_damaged(d, wrong, err) : 0;
 }
 
 static int get_difference(struct vn_delta_decoder *d, struct vn_err *err)

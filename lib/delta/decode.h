@@ -24,6 +24,7 @@ struct vn_delta_decoder {
 	uint8_t *prefix;              /* old window, then history */
 	size_t window, history, history_len;
 	ZSTD_DCtx *zstd;
+	struct vn_delta_model *model; /* allocated when a block has one */
 	struct vn_hash *check, *whole;
 };
 /* `body` becomes `data`, in every mode but COPY: VN_EDIGEST when it is not what veneer-delta(5) describes. */

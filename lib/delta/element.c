@@ -2,20 +2,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE uint64_t load(const uint8_t *p, unsigned width)
-{
-	uint64_t v = 0;
-	for (unsigned i = 0; i < width; i++)
-		v |= (uint64_t)p[i] << 8 * i;
-	return v;
-}
-
-INLINE void store(uint8_t *p, unsigned width, uint64_t v)
-{
-	for (unsigned i = 0; i < width; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
-}
-
 INLINE uint64_t mask_of(unsigned width)
 {
 	return UINT64_MAX >> (64 - 8 * width);
@@ -67,8 +53,8 @@ INLINE void run(enum vn_delta_mode mode, unsigned width, const uint8_t *old, con
 		int back)
 {
 	for (size_t i = 0; i < count; i++) {
-		uint64_t a = load(old + i * width, width), b = load(data + i * width, width);
-		store(ret + i * width, width, back ? restored(a, b, mode, width) : difference(a, b, mode, width));
+		uint64_t a = vn_delta_load(old + i * width, width), b = vn_delta_load(data + i * width, width);
+		vn_delta_store(ret + i * width, width, back ? restored(a, b, mode, width) : difference(a, b, mode, width));
 	}
 }
 
@@ -112,16 +98,6 @@ void vn_delta_difference(const struct vn_delta_shape *shape, const uint8_t *old,
 void vn_delta_restore(const struct vn_delta_shape *shape, const uint8_t *old, uint8_t *data, size_t len)
 {
 	transform(shape, old, data, len, data, 1);
-}
-
-uint64_t vn_delta_load(const uint8_t *p, unsigned width)
-{
-	return load(p, width);
-}
-
-void vn_delta_store(uint8_t *p, unsigned width, uint64_t v)
-{
-	store(p, width, v);
 }
 
 void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret)

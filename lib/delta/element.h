@@ -3,6 +3,7 @@
 #ifndef VN_DELTA_ELEMENT_H
 #define VN_DELTA_ELEMENT_H
 #include "delta/format.h"
+#include "util/num.h"
 
 struct vn_delta_shape {
 	enum vn_delta_mode mode;          /* XOR, SUB, FSUB */
@@ -31,8 +32,20 @@ static inline uint64_t vn_delta_class_base(unsigned class)
 {
 	return class < 4 ? class : (uint64_t)(4 + class % 4) << vn_delta_class_bits(class);
 }
-uint64_t vn_delta_load(const uint8_t *p, unsigned width);
-void vn_delta_store(uint8_t *p, unsigned width, uint64_t v);
+static inline uint64_t vn_delta_load(const uint8_t *p, unsigned width)
+{
+	return width == 1 ? *p : width == 2 ? (uint64_t)(p[0] | p[1] << 8) : width == 4 ? vn_get_u32(p) : vn_get_u64(p);
+}
+static inline void vn_delta_store(uint8_t *p, unsigned width, uint64_t v)
+{
+	p[0] = (uint8_t)v;
+	if (width > 1)
+		p[1] = (uint8_t)(v >> 8);
+	if (width > 2)
+		p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 24);
+	if (width > 4)
+		vn_put_u32(p + 4, (uint32_t)(v >> 32));
+}
 
 /* Byte i goes to plane i % stride. */
 void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret);

@@ -1,15 +1,14 @@
 #include "delta/estimate.h"
-#include "delta/element.h"
+#include "delta/model.h"
 #include <string.h>
 
-#define FRACTION 12                   /* bits of a logarithm behind the point */
 #define PLANE_COST (100 * 8)          /* bits for a stream's tables and head */
 
-static uint64_t log2_fixed(uint64_t v)
+uint64_t vn_delta_log2(uint64_t v)
 {
 	unsigned whole = 63 - (unsigned)__builtin_clzll(v);
 	uint64_t x = whole > 31 ? v >> (whole - 31) : v << (31 - whole), log = whole;      /* 1.31 */
-	for (int i = 0; i < FRACTION; i++) {
+	for (int i = 0; i < VN_DELTA_FRACTION; i++) {
 		x = x * x >> 31;
 		log <<= 1;
 		if (x >> 32)
@@ -24,19 +23,20 @@ static uint64_t entropy(const uint32_t counts[256], uint64_t skip_zero)
 	for (int v = 0; v < 256; v++) {
 		uint64_t n = counts[v] - (v == 0 ? skip_zero : 0);
 		if (n)
-			total += n, sum += n * log2_fixed(n);
+			total += n, sum += n * vn_delta_log2(n);
 	}
-	return total ? (total * log2_fixed(total) - sum) >> FRACTION : 0;
+	return total ? (total * vn_delta_log2(total) - sum) >> VN_DELTA_FRACTION : 0;
 }
 
 static uint64_t classes(const uint8_t *p, size_t elements, unsigned width, uint32_t counts[256])
 {
 	uint64_t bits = PLANE_COST;
+	uint64_t low;
 	memset(counts, 0, 256 * sizeof(*counts));
 	for (size_t i = 0; i < elements; i++)
-		counts[vn_delta_class(vn_delta_load(p + i * width, width))]++;
-	for (unsigned c = 8; c < 256; c++)
-		bits += (uint64_t)counts[c] * vn_delta_class_bits(c);
+		counts[vn_delta_symbol(vn_delta_load(p + i * width, width), width, &low)]++;
+	for (unsigned s = 0; s < 256; s++)
+		bits += (uint64_t)counts[s] * vn_delta_class_bits(s >> vn_delta_signed(width));
 	return bits + entropy(counts, 0);
 }
 
@@ -53,13 +53,13 @@ struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsi
 		zeros += any == 0;
 	}
 	if (zeros && zeros < elements)
-		e.sparse = (elements * log2_fixed(elements) - zeros * log2_fixed(zeros) -
-			    (elements - zeros) * log2_fixed(elements - zeros)) >> FRACTION;
+		e.sparse = (elements * vn_delta_log2(elements) - zeros * vn_delta_log2(zeros) -
+			    (elements - zeros) * vn_delta_log2(elements - zeros)) >> VN_DELTA_FRACTION;
 	for (unsigned k = 0; k < stride; k++) {
 		e.dense += entropy(counts + k * 256, 0) + PLANE_COST;
 		e.sparse += entropy(counts + k * 256, zeros) + PLANE_COST;
 	}
-	if (stride == 2 || stride == 4 || stride == 8)
+	if (stride == 1 || stride == 2 || stride == 4 || stride == 8)
 		e.classes = classes(data + phase, elements, stride, counts);
 	return e;
 }

@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #define VN_DELTA_STRIDE_MAX 255
+#define VN_DELTA_FRACTION 12          /* bits of a logarithm behind the point */
+/* To base 2; v is not 0. */
+uint64_t vn_delta_log2(uint64_t v);
 struct vn_delta_estimate {
 	uint64_t dense, sparse, classes;
 };

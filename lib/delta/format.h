@@ -12,7 +12,10 @@
  *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB (or a block), until all is covered
  *          | FINE: V(length) stream of (V(mapped) V(unmapped) Z(shift - previous shift))*    in bytes
  *   residual = stream*width | SPARSE: V(elements) V(length of gaps) stream(gaps) stream*width
- *            | CLASSES: stream(class of each element) edge bytes, low bits of the elements, lowest first
+ *            | CLASSES: edge bytes V(lag) V(length of model) stream(model) V(length of symbols) symbols:rANS
+ *              low bits of the elements, lowest first
+ *   model  = shift:u8 ranges [ranges, with a lag] table:u8 for each pair of ranges, symbols-1:u8 table*
+ *   ranges = n-1:u8 start:u8*(n-1)      table = (code of weight - that two symbols before):u8*symbols
  *   stream = V(0) raw bytes | V(1) byte, repeated | V(n) n bytes: a zstd frame without its magic number */
 #ifndef VN_DELTA_FORMAT_H
 #define VN_DELTA_FORMAT_H

@@ -214,28 +214,6 @@ int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s
 	return rc;
 }
 
-int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, struct vn_err *err)
-{
-	size_t head = s->phase < c->len ? s->phase : c->len, count = (c->len - head) / s->width;
-	size_t tail = head + count * s->width, bit = 0;
-	memset(c->gaps, 0, c->len);
-	for (size_t i = 0; i < count; i++) {
-		uint64_t v = vn_delta_load(c->residual + head + i * s->width, s->width);
-		unsigned class = vn_delta_class(v), left = vn_delta_class_bits(class);
-		c->planes[i] = (uint8_t)class;
-		for (v -= vn_delta_class_base(class); left > 0;) {
-			unsigned skip = bit & 7, take = 8 - skip < left ? 8 - skip : left;
-			c->gaps[bit / 8] |= (uint8_t)((v & ((1u << take) - 1)) << skip);
-			v >>= take, left -= take, bit += take;
-		}
-	}
-	int rc = vn_delta_put_stream(c, c->planes, count, level, NULL, 0, err);
-	if (rc < 0 || (rc = vn_buf_add(&c->body, c->residual, head, err)) < 0 ||
-	    (rc = vn_buf_add(&c->body, c->residual + tail, c->len - tail, err)) < 0)
-		return rc;
-	return vn_buf_add(&c->body, c->gaps, (bit + 7) / 8, err);
-}
-
 int vn_delta_put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned stride, int level, struct vn_err *err)
 {
 	size_t at = 0;
