@@ -253,14 +253,21 @@ def real_pairs():
     return pairs
 
 
+def numpy_python():
+    """The python3 that has numpy: the package serves the system's, which need not come first in PATH."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
 def synthetic_pairs():
     """Made once, and again when their generator changes."""
     generator = os.path.join(here, "pairs.py")
     stamp, listing = os.path.join(world, "synthetic", "stamp"), os.path.join(world, "synthetic", "pairs.tsv")
     digest = sha256(generator)
     if not os.path.exists(stamp) or open(stamp).read() != digest:
-        python = next((p for p in (sys.executable, "/usr/bin/python3")
-                       if subprocess.run([p, "-c", "import numpy"], capture_output=True).returncode == 0), None)
+        python = numpy_python()
         if not python:
             say("  synthetic pairs: skipped, python3 has no numpy")
             return []
@@ -283,16 +290,18 @@ def cell(value, form):
     return "-" if value is None else form % value
 
 
-def sizes(title, pairs):
+def sizes_head(title):
     say("\n%s: bytes; ratio = veneer / smallest of the others; bound = distance to the ideal code length" % title)
     say("  %-16s %8s %8s %8s %10s %8s %8s %8s %8s %6s %7s %s" % ("", "new", "gzip", "zstd", *list(PEERS)[2:], "veneer",
                                                              "ratio", "bound", "class"))
-    for p in pairs:
-        bound = None if p.bound is None or not p.ours else 100 * (p.ours["bytes"] / p.bound - 1)
-        columns = [cell(p.peers[x]["bytes"] if x in p.peers else None, "%d") for x in PEERS]
-        say("  %-16s %8d %8s %8s %10s %8s %8s %8s %8s %6s %7s %s" %
-            (p.name, p.size, *columns, cell(p.ours and p.ours["bytes"], "%d"), cell(p.ratio, "%.3f"), cell(bound, "%+.1f%%"),
-             p.relation))
+
+
+def sizes_row(p):
+    bound = None if p.bound is None or not p.ours else 100 * (p.ours["bytes"] / p.bound - 1)
+    columns = [cell(p.peers[x]["bytes"] if x in p.peers else None, "%d") for x in PEERS]
+    say("  %-16s %8d %8s %8s %10s %8s %8s %8s %8s %6s %7s %s" %
+        (p.name, p.size, *columns, cell(p.ours and p.ours["bytes"], "%d"), cell(p.ratio, "%.3f"), cell(bound, "%+.1f%%"),
+         p.relation))
 
 
 def costs(pairs):
@@ -366,9 +375,12 @@ def large():
     say("\nlarge files: fp32, all weights moved by 0.1 %; heap = most that malloc had given out, whatever the process does")
     say("  %-10s %6s %12s %10s %10s %12s %12s %10s" % ("MB", "effort", "delta", "encode s", "encode cpu", "decode MB/s", "heap MiB",
                                                       "resident"))
-    generator = os.path.join(here, "pairs.py")
+    generator, python = os.path.join(here, "pairs.py"), numpy_python()
+    if not python:
+        say("  skipped, python3 has no numpy")
+        return
     for megabytes, effort in ((50, 2), (100, 2), (500, 1)):
-        subprocess.run(["/usr/bin/python3", generator, run_dir, "--large", str(megabytes)], check=True)
+        subprocess.run([python, generator, run_dir, "--large", str(megabytes)], check=True)
         old, new = (temporary("large-%d.%s" % (megabytes, w)) for w in ("old", "new"))
         delta, out = temporary("delta"), temporary("out")
         remove(delta, out)
@@ -404,13 +416,16 @@ def main():
         say("  not installed, so left out: %s" % ", ".join(missing))
     tables = []
     for title, pairs in (("models from npm", real_pairs()), ("models made here", synthetic_pairs())):
+        if pairs:
+            sizes_head(title)
         for p in pairs:
             p.open()
             peers_of(p, cache)
             veneer_result(p)
-        if pairs:
-            sizes(title, pairs)
-            tables += pairs
+            sizes_row(p)
+        tables += pairs
+    if not tables:
+        return
     costs(tables)
     methods(tables)
     verdict(tables)
