@@ -8,7 +8,7 @@ world_dir=${VENEER_WORLD:-/var/tmp/veneer-world}
 # shellcheck disable=SC2034
 veneer=${VENEER:-$tree_dir/build/veneer}
 run_dir=
-declare -A registry_port=() registry_scheme=()
+declare -A registry_port=() registry_scheme=() registry_host=()
 
 export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false
 # The caller's proxies and credentials are not for loopback servers.
@@ -96,9 +96,11 @@ wait_for() {
 
 # ---- certificates
 
-# make_ca DIR: a root, an intermediate and a server chain for 127.0.0.1 and localhost.
+# make_ca DIR [KEY NAMES]: a root, an intermediate and a server chain, for 127.0.0.1 and localhost unless NAMES says otherwise;
+# the server's key is ec (P-256) or rsa (2048 bits).
 make_ca() {
-    local d=$1
+    local d=$1 names=${3:-DNS:localhost,IP:127.0.0.1} key=(ec -pkeyopt ec_paramgen_curve:P-256)
+    [ "${2:-ec}" = ec ] || key=(rsa:2048)
     mkdir -p "$d"
     [ ! -e "$d/ca.crt" ] || return 0
     (
@@ -110,9 +112,8 @@ make_ca() {
         printf 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign,cRLSign\n' >mid.ext
         openssl x509 -req -in mid.csr -CA root.crt -CAkey root.key -CAcreateserial -days 30 \
             -extfile mid.ext -out mid.crt
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
-            -keyout server.key -out server.csr
-        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' >server.ext
+        openssl req -newkey "${key[@]}" -nodes -subj "/CN=localhost" -keyout server.key -out server.csr
+        printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$names" >server.ext
         openssl x509 -req -in server.csr -CA mid.crt -CAkey mid.key -CAcreateserial -days 30 \
             -extfile server.ext -out server.crt
         cat server.crt mid.crt >chain.crt
@@ -125,20 +126,24 @@ make_ca() {
 
 # ---- registry
 
-reg() { printf '127.0.0.1:%s' "${registry_port[$1]}"; }
+reg() { printf '%s:%s' "${registry_host[$1]}" "${registry_port[$1]}"; }
 reg_url() { printf '%s://%s' "${registry_scheme[$1]}" "$(reg "$1")"; }
 
-# start_registry NAME [--tls] [--auth basic|token] [--scene] [--storage DIR]
+# start_registry NAME [--tls] [--auth basic|token] [--scene] [--storage DIR] [--behind-meter]
 # Users: ci / ci-secret (all), device / device-secret (pull; with token auth only).
-# --scene: begins with the images of the reference scene, which later pushes do not touch.
+# --scene: begins with the images of the reference scene, or (--scene FOLDER) of another one, which later pushes do not touch.
 start_registry() {
-    local name=$1 tls=0 auth='' scene=0 storage='' d port
+    local name=$1 tls=0 auth='' scene='' storage='' d port behind=()
     shift
     while [ $# -gt 0 ]; do
         case $1 in
         --tls) tls=1 ;;
         --auth) auth=$2 && shift ;;
-        --scene) scene=1 ;;
+        --scene)
+            scene=$world_dir/registry
+            case ${2:-} in /*) scene=$2 && shift ;; esac
+            ;;
+        --behind-meter) behind=(behind_meter) ;;
         --storage) storage=$2 && shift ;;
         *) die "start_registry: unknown option $1" ;;
         esac
@@ -147,15 +152,17 @@ start_registry() {
     d=$run_dir/$name
     mkdir -p "$d"
     storage=${storage:-$d/data}
-    [ $scene = 0 ] || scene_storage "$storage"
+    [ -z "$scene" ] || scene_storage "$scene" "$storage"
     mkdir -p "$storage"
     port=$(free_port)
     registry_port[$name]=$port
     registry_scheme[$name]=http
+    registry_host[$name]=127.0.0.1
+    [ ${#behind[@]} = 0 ] || registry_host[$name]=${meter_server:?}
     {
         printf 'version: 0.1\nlog: {level: warn}\n'
         printf 'storage:\n  filesystem: {rootdirectory: %s}\n  delete: {enabled: true}\n' "$storage"
-        printf 'http:\n  addr: 127.0.0.1:%s\n' "$port"
+        printf 'http:\n  addr: %s\n' "$(reg "$name")"
         if [ $tls = 1 ]; then
             make_ca "$run_dir/ca"
             registry_scheme[$name]=https
@@ -175,7 +182,7 @@ start_registry() {
         *) die "start_registry: unknown auth $auth" ;;
         esac
     } >"$d/config.yml"
-    OTEL_TRACES_EXPORTER=none docker-registry serve "$d/config.yml" >"$d/access.log" 2>"$d/error.log" </dev/null &
+    OTEL_TRACES_EXPORTER=none "${behind[@]}" docker-registry serve "$d/config.yml" >"$d/access.log" 2>"$d/error.log" </dev/null &
     echo $! >"$d/pid"
     wait_for 30 "registry $name" "$d/error.log" \
         curl -sk --noproxy '*' -o /dev/null "$(reg_url "$name")/v2/"
@@ -184,7 +191,7 @@ start_registry() {
 
 # The scene's blobs never change, so they are linked; links to them and tags do, so they are copied.
 scene_storage() {
-    local from=$world_dir/registry/docker/registry/v2 to=$1/docker/registry/v2
+    local from=$1/docker/registry/v2 to=$2/docker/registry/v2
     mkdir -p "$to"
     cp -al "$from/blobs" "$to/blobs"
     cp -a "$from/repositories" "$to/repositories"

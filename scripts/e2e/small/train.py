@@ -18,6 +18,6 @@ def rows(seed, count, warmer=0.0):
 data = rows(1, 2000)
 for newer in range(2, version + 1):
     data[numpy.random.RandomState(newer).choice(2000, 40, replace=False)] = rows(100 + newer, 40, 0.5)
-model = IsolationForest(n_estimators=3, max_samples=20, contamination=0.05, random_state=7).fit(data)
+model = IsolationForest(n_estimators=3, max_samples=16, contamination=0.05, random_state=7).fit(data)
 with open(sys.argv[2], "wb") as f:
     pickle.dump(model, f, protocol=4)
