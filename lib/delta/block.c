@@ -15,6 +15,7 @@ void vn_delta_coder_close(struct vn_delta_coder *c)
 		return;
 	free(c->coarse);
 	free(c->fine);
+	free(c->recast);
 	free(c->residual);
 	free(c->planes);
 	free(c->gaps);
@@ -25,6 +26,7 @@ void vn_delta_coder_close(struct vn_delta_coder *c)
 	free(c->tables);
 	ZSTD_freeCCtx(c->zstd);
 	vn_hash_close(c->hash);
+	vn_buf_release(&c->casts);
 	vn_buf_release(&c->body);
 	vn_buf_release(&c->best);
 	free(c);
@@ -46,6 +48,8 @@ int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **
 	c->packed_cap = ZSTD_compressBound(room);
 	c->coarse = malloc(room);
 	c->fine = malloc(room);
+	c->recast = malloc(room);
+	c->casts.max = SIZE_MAX;
 	c->residual = malloc(room);
 	c->planes = malloc(room);
 	c->gaps = malloc(room);
@@ -55,7 +59,8 @@ int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **
 	c->averages = malloc(room + 2);
 	c->tables = malloc(room);
 	c->zstd = ZSTD_createCCtx();
-	if (!c->fit || !c->averages || !c->tables || !c->coarse || !c->fine || !c->residual || !c->planes || !c->gaps || !c->packed || !c->counts || !c->zstd)
+	if (!c->fit || !c->averages || !c->tables || !c->coarse || !c->fine || !c->recast || !c->residual || !c->planes || !c->gaps ||
+	    !c->packed || !c->counts || !c->zstd)
 		return vn_nomem(err);
 	vn_delta_fit_init(c->fit);
 	int rc = vn_hash_open("sha256", &c->hash, err);
@@ -71,16 +76,24 @@ static int level_of(const struct vn_delta_coder *c, bool final)
 	return final ? best[c->job->effort - 1] : fast[c->job->effort - 1];
 }
 
-static void keep_if_smaller(struct vn_delta_coder *c, enum vn_delta_mode mode)
+static void keep_if_smaller(struct vn_delta_coder *c, enum vn_delta_mode mode, bool convert)
 {
 	if (!c->have_best || c->body.len < c->best.len) {
 		struct vn_buf swap = c->best;
 		c->best = c->body;
 		c->body = swap;
 		c->best_mode = mode;
+		c->best_convert = convert;
 		c->have_best = true;
 	}
 	vn_buf_clear(&c->body);
+}
+
+static int put_map_of(struct vn_delta_coder *c, const struct vn_delta_candidate *k, bool *ret_fits, struct vn_err *err)
+{
+	if (k->convert)
+		return vn_delta_put_casts(c, level_of(c, true), ret_fits, err);
+	return k->shape & VN_DELTA_SHAPE_FINE ? vn_delta_put_fine_map(c, level_of(c, true), ret_fits, err) : vn_delta_put_map(c, err);
 }
 
 static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candidate *k, int level, struct vn_err *err)
@@ -96,59 +109,66 @@ static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candida
 		struct vn_delta_shape s = { k->mode, 1u << (k->shape & VN_DELTA_SHAPE_WIDTH),
 					    k->shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7 };
 		bool fine = k->shape & VN_DELTA_SHAPE_FINE;
-		if ((rc = fine ? vn_delta_put_fine_map(c, level_of(c, true), &fits, err) : vn_delta_put_map(c, err)) < 0 || !fits)
+		const uint8_t *from = k->convert ? c->recast : fine ? c->fine : c->coarse;
+		if ((rc = put_map_of(c, k, &fits, err)) < 0 || !fits)
 			return rc;
-		vn_delta_difference(&s, fine ? c->fine : c->coarse, c->data, c->len, c->residual);
+		vn_delta_difference(&s, from, c->data, c->len, c->residual);
 		if (k->shape & VN_DELTA_SHAPE_SPARSE)
 			rc = vn_delta_put_sparse(c, &s, level, &fits, err);
 		else if (k->shape & VN_DELTA_SHAPE_CLASSES)
-			rc = vn_delta_put_classes(c, &s, fine ? c->fine : c->coarse, &fits, err);
+			rc = vn_delta_put_classes(c, &s, from, &fits, err);
 		else
 			rc = vn_delta_put_planes(c, c->residual, s.width, level, err);
 	}
 	if (rc == 0 && fits)
-		keep_if_smaller(c, k->mode);
+		keep_if_smaller(c, k->mode, k->convert);
 	return rc;
 }
 
-static void add_candidate(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned shape, uint64_t estimate)
+static void add_candidate(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned shape, bool convert,
+			  uint64_t estimate)
 {
 	size_t i = c->count < VN_DELTA_CANDIDATES ? c->count++ : VN_DELTA_CANDIDATES - 1;
 	for (; i > 0 && c->list[i - 1].estimate > estimate; i--)
 		c->list[i] = c->list[i - 1];
-	c->list[i] = (struct vn_delta_candidate){ mode, (uint8_t)shape, estimate };
+	c->list[i] = (struct vn_delta_candidate){ mode, (uint8_t)shape, convert, estimate };
 }
 
+enum map { COARSE, FINE, CONVERTING };
+
 static void estimate_difference(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned width_log2, unsigned phase,
-				bool fine)
+				enum map map)
 {
 	struct vn_delta_shape s = { mode, 1u << width_log2, phase };
-	unsigned shape = width_log2 | phase << VN_DELTA_SHAPE_PHASE_SHIFT | (fine ? VN_DELTA_SHAPE_FINE : 0);
-	vn_delta_difference(&s, fine ? c->fine : c->coarse, c->data, c->len, c->residual);
+	unsigned shape = width_log2 | phase << VN_DELTA_SHAPE_PHASE_SHIFT | (map == FINE ? VN_DELTA_SHAPE_FINE : 0);
+	bool convert = map == CONVERTING;
+	vn_delta_difference(&s, convert ? c->recast : map == FINE ? c->fine : c->coarse, c->data, c->len, c->residual);
 	struct vn_delta_estimate e = vn_delta_estimate(c->residual, c->len, s.width, phase, c->counts);
-	add_candidate(c, mode, shape, e.dense);
-	add_candidate(c, mode, shape | VN_DELTA_SHAPE_SPARSE, e.sparse);
+	add_candidate(c, mode, shape, convert, e.dense);
+	add_candidate(c, mode, shape | VN_DELTA_SHAPE_SPARSE, convert, e.sparse);
 	if (e.classes != UINT64_MAX && mode != VN_DELTA_XOR)
-		add_candidate(c, mode, shape | VN_DELTA_SHAPE_CLASSES, e.classes);
+		add_candidate(c, mode, shape | VN_DELTA_SHAPE_CLASSES, convert, e.classes);
 }
 
 static void estimate_all(struct vn_delta_coder *c)
 {
 	c->count = 0;
-	for (int fine = 0; fine <= (int)c->has_fine; fine++)
+	for (enum map map = COARSE; map <= CONVERTING; map++)
 		for (unsigned log2 = 0; log2 <= 3; log2++) {
-			estimate_difference(c, VN_DELTA_XOR, log2, 0, fine);
+			if ((map == FINE && !c->has_fine) || (map == CONVERTING && !c->has_casts))
+				break;
+			estimate_difference(c, VN_DELTA_XOR, log2, 0, map);
 			for (unsigned phase = 0; phase < 1u << log2 && phase < c->len; phase++) {
-				if (fine && phase)
+				if (map == FINE && phase)
 					break;
-				estimate_difference(c, VN_DELTA_SUB, log2, phase, fine);
+				estimate_difference(c, VN_DELTA_SUB, log2, phase, map);
 				if (log2)
-					estimate_difference(c, VN_DELTA_FSUB, log2, phase, fine);
+					estimate_difference(c, VN_DELTA_FSUB, log2, phase, map);
 			}
 		}
 	for (size_t i = 0; i < sizeof(strides); i++)
 		if (strides[i] <= c->len)
-			add_candidate(c, VN_DELTA_PLANES, strides[i],
+			add_candidate(c, VN_DELTA_PLANES, strides[i], false,
 				      vn_delta_estimate(c->data, c->len, strides[i], 0, c->counts).dense);
 }
 
@@ -161,7 +181,7 @@ static int try_raw(struct vn_delta_coder *c, struct vn_err *err)
 	int rc = vn_delta_put_varint(&c->body, history, err);
 	if (rc < 0 || (rc = vn_delta_put_stream(c, c->data, c->len, level_of(c, true), c->data - history, history, err)) < 0)
 		return rc;
-	keep_if_smaller(c, VN_DELTA_RAW);
+	keep_if_smaller(c, VN_DELTA_RAW, false);
 	return 0;
 }
 
@@ -181,7 +201,7 @@ static int try_reference(struct vn_delta_coder *c, struct vn_err *err)
 	if (rc < 0 || (rc = vn_delta_put_varint(&c->body, window, err)) < 0 || (rc = vn_delta_put_varint(&c->body, 0, err)) < 0 ||
 	    (rc = vn_delta_put_stream(c, c->data, c->len, level_of(c, true), c->job->old + from, window, err)) < 0)
 		return rc;
-	keep_if_smaller(c, VN_DELTA_REF);
+	keep_if_smaller(c, VN_DELTA_REF, false);
 	return 0;
 }
 
@@ -203,13 +223,13 @@ static int try_list(struct vn_delta_coder *c, struct vn_err *err)
 	for (size_t i = 0; i < tried; i++) {
 		struct vn_buf kept = c->best;
 		enum vn_delta_mode mode = c->best_mode;
-		bool have = c->have_best;
+		bool have = c->have_best, convert = c->best_convert;
 		c->best = (struct vn_buf)VN_BUF(kept.max);
 		c->have_best = false;
 		int rc = try_candidate(c, &c->list[i], level_of(c, false), err);
 		size_t len = c->have_best ? c->best.len : SIZE_MAX;
 		vn_buf_release(&c->best);
-		c->best = kept, c->best_mode = mode, c->have_best = have;
+		c->best = kept, c->best_mode = mode, c->have_best = have, c->best_convert = convert;
 		if (rc < 0)
 			return rc;
 		size_t at = n++;
@@ -230,10 +250,16 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 {
 	int rc;
 	c->have_best = false;
-	vn_delta_gather(c);
+	if ((rc = vn_delta_gather(c, err)) < 0)
+		return rc;
 	if (memcmp(c->coarse, c->data, c->len) == 0) {
 		c->best_mode = VN_DELTA_COPY;
 		return 0;
+	}
+	if (c->has_casts && memcmp(c->recast, c->data, c->len) == 0) {
+		const struct vn_delta_candidate empty = { VN_DELTA_XOR, VN_DELTA_SHAPE_SPARSE, true, 0 };
+		if ((rc = try_candidate(c, &empty, level_of(c, true), err)) < 0 || c->have_best)
+			return rc;
 	}
 	estimate_all(c);
 	if ((rc = try_list(c, err)) < 0 || (c->have_best && c->best.len <= ENOUGH))
@@ -259,5 +285,6 @@ int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf
 	*ret_mode = c->best_mode;
 	if (c->best_mode == VN_DELTA_COPY)
 		return 0;
-	return vn_delta_put_record(c->hash, h, c->start, (uint8_t)c->best_mode, &c->best, c->data, c->len, out, err);
+	uint8_t mode = (uint8_t)(c->best_mode | (c->best_convert ? VN_DELTA_CONVERT : 0));
+	return vn_delta_put_record(c->hash, h, c->start, mode, &c->best, c->data, c->len, out, err);
 }

@@ -2,6 +2,7 @@
 #ifndef VN_DELTA_BLOCK_H
 #define VN_DELTA_BLOCK_H
 #include "delta/delta.h"
+#include "delta/casts.h"
 #include "delta/map.h"
 #include "util/buf.h"
 
@@ -9,6 +10,7 @@ struct vn_delta_job {                 /* what all blocks share; read only */
 	const uint8_t *old, *data;
 	struct vn_delta_head head;
 	const struct vn_delta_map *map;
+	const struct vn_delta_casts *casts;
 	int effort;
 };
 struct vn_delta_coder;                /* what one thread needs */

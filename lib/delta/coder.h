@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include <zstd.h>
 
-#define VN_DELTA_CANDIDATES 160
+#define VN_DELTA_CANDIDATES 240
 
 struct vn_delta_candidate {
 	enum vn_delta_mode mode;
 	uint8_t shape;                /* or stride, of planes */
+	bool convert;
 	uint64_t estimate;
 };
 
@@ -20,8 +21,9 @@ struct vn_delta_coder {
 	uint64_t start;
 	size_t len;
 	const uint8_t *data;
-	uint8_t *coarse, *fine;       /* old, gathered by either map */
-	bool has_fine;
+	uint8_t *coarse, *fine, *recast;          /* old, gathered by each map */
+	bool has_fine, has_casts;
+	struct vn_buf casts;          /* the converting map of the block */
 	uint8_t *residual, *planes, *gaps, *packed;
 	size_t packed_cap;
 	uint32_t *counts;
@@ -32,6 +34,7 @@ struct vn_delta_coder {
 	struct vn_hash *hash;
 	struct vn_buf body, best;
 	enum vn_delta_mode best_mode;
+	bool best_convert;
 	bool have_best;
 	struct vn_delta_candidate list[VN_DELTA_CANDIDATES];
 	size_t count;
@@ -44,14 +47,15 @@ int vn_delta_put_stream(struct vn_delta_coder *c, const uint8_t *data, size_t le
 int vn_delta_put_map(struct vn_delta_coder *c, struct vn_err *err);
 /* false in *ret_fits: the map would be larger than the block. */
 int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
+int vn_delta_put_casts(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
 int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, bool *ret_fits, struct vn_err *err);
 /* false in *ret_fits: larger than the block. */
 int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool *ret_fits,
 			 struct vn_err *err);
 int vn_delta_put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned stride, int level, struct vn_err *err);
 
-/* Old as the maps predict the block: fills coarse, fine and has_fine. */
-void vn_delta_gather(struct vn_delta_coder *c);
+/* Old as the maps predict the block: fills coarse, fine, recast and what says whether they are there. */
+int vn_delta_gather(struct vn_delta_coder *c, struct vn_err *err);
 size_t vn_delta_first_segment(const struct vn_delta_coder *c);
 int64_t vn_delta_middle_shift(const struct vn_delta_coder *c);
 #endif

@@ -1,6 +1,7 @@
 #include "delta/decode.h"
 #include "delta/element.h"
 #include "delta/model.h"
+#include "delta/recast.h"
 #include "util/num.h"
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +61,9 @@ static int get_stream(struct vn_delta_decoder *d, uint8_t *out, size_t len, cons
 	return 0;
 }
 
-/* Bytes [at, at + len) of the block, predicted by old at `shift`; what lies outside of old is 0. */
-static int gather(struct vn_delta_decoder *d, size_t at, size_t len, int64_t shift, struct vn_err *err)
+int vn_delta_read_old(struct vn_delta_decoder *d, int64_t from, uint8_t *out, size_t len, struct vn_err *err)
 {
-	uint8_t *out = d->mapped + at;
-	int64_t from = (int64_t)(d->start + at) + shift, size = (int64_t)d->old->size;
+	int64_t size = (int64_t)d->old->size;
 	int64_t first = from < 0 ? 0 : from, end = from + (int64_t)len < size ? from + (int64_t)len : size;
 	if (first >= end) {
 		memset(out, 0, len);
@@ -74,6 +73,12 @@ static int gather(struct vn_delta_decoder *d, size_t at, size_t len, int64_t shi
 	memset(out, 0, skip);
 	memset(out + skip + count, 0, len - skip - count);
 	return d->old->read(d->old, (uint64_t)first, out + skip, count, err);
+}
+
+/* Bytes [at, at + len) of the block, predicted by old at `shift`. */
+static int gather(struct vn_delta_decoder *d, size_t at, size_t len, int64_t shift, struct vn_err *err)
+{
+	return vn_delta_read_old(d, (int64_t)(d->start + at) + shift, d->mapped + at, len, err);
 }
 
 static int move_shift(struct vn_delta_decoder *d, uint64_t z, int64_t *shift, struct vn_err *err)
@@ -139,7 +144,8 @@ static int fine_map(struct vn_delta_decoder *d, const uint8_t *p, size_t map_len
 	return pos == map_len ? 0 : vn_delta_damaged(d, "its map is too long", err);
 }
 
-static int get_fine_map(struct vn_delta_decoder *d, struct vn_err *err)
+/* A fine map or a converting one. */
+static int get_listed_map(struct vn_delta_decoder *d, struct vn_err *err)
 {
 	uint64_t len;
 	int rc = get_varint(d, &len, err);
@@ -150,7 +156,7 @@ static int get_fine_map(struct vn_delta_decoder *d, struct vn_err *err)
 	/* the map is used up before the streams of the residual need this buffer */
 	if ((rc = get_stream(d, d->work, (size_t)len, NULL, 0, err)) < 0)
 		return rc;
-	return fine_map(d, d->work, (size_t)len, err);
+	return d->convert ? vn_delta_recast(d, d->work, (size_t)len, err) : fine_map(d, d->work, (size_t)len, err);
 }
 
 static int get_planes(struct vn_delta_decoder *d, unsigned stride, struct vn_err *err)
@@ -248,9 +254,10 @@ static int get_difference(struct vn_delta_decoder *d, struct vn_err *err)
 		return rc;
 	struct vn_delta_shape s = { d->mode, 1u << (shape & VN_DELTA_SHAPE_WIDTH), shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7 };
 	bool sparse = shape & VN_DELTA_SHAPE_SPARSE, classes = shape & VN_DELTA_SHAPE_CLASSES;
-	if ((sparse && classes) || s.phase >= s.width)
+	bool fine = shape & VN_DELTA_SHAPE_FINE;
+	if ((sparse && classes) || s.phase >= s.width || (fine && d->convert))
 		return vn_delta_damaged(d, "its shape is not valid", err);
-	if ((rc = shape & VN_DELTA_SHAPE_FINE ? get_fine_map(d, err) : get_map(d, err)) < 0)
+	if ((rc = fine || d->convert ? get_listed_map(d, err) : get_map(d, err)) < 0)
 		return rc;
 	rc = sparse ? get_sparse(d, &s, err) : classes ? get_classes(d, &s, err) : get_planes(d, s.width, err);
 	if (rc < 0)
@@ -305,6 +312,9 @@ int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err)
 	int rc;
 	d->covered = d->start + d->len;
 	d->shift = 0;
+	d->convert = d->mode & VN_DELTA_CONVERT;
+	if (d->convert && (d->mode & ~VN_DELTA_CONVERT) >= VN_DELTA_XOR)
+		d->mode &= (uint8_t)~VN_DELTA_CONVERT;
 	switch (d->mode) {
 	case VN_DELTA_RAW:
 	case VN_DELTA_REF:

@@ -3,6 +3,7 @@
 #define VN_DELTA_DECODE_H
 #include "delta/delta.h"
 #include "delta/frame.h"
+#include <stdbool.h>
 #include <zstd.h>
 
 #define VN_DELTA_MAGIC_ROOM 4         /* in front of a body, for the magic number of its first stream */
@@ -18,6 +19,7 @@ struct vn_delta_decoder {
 	int64_t shift;
 	size_t len;                   /* its bytes */
 	uint8_t mode;
+	bool convert;                 /* the map is a converting one */
 	uint8_t *data, *mapped, *work;
 	uint8_t *room, *body;         /* body lies in room, behind space for a magic number */
 	size_t body_len, at;
@@ -33,6 +35,8 @@ int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err);
 int vn_delta_copy_begin(struct vn_delta_decoder *d, uint64_t *ret_blocks, struct vn_err *err);
 int vn_delta_copy_next(struct vn_delta_decoder *d, struct vn_err *err);
 int vn_delta_body_end(const struct vn_delta_decoder *d, struct vn_err *err);
+/* What lies outside of old is 0. */
+int vn_delta_read_old(struct vn_delta_decoder *d, int64_t from, uint8_t *out, size_t len, struct vn_err *err);
 /* VN_EDIGEST, naming the block. */
 int vn_delta_damaged(const struct vn_delta_decoder *d, const char *what, struct vn_err *err);
 #endif

@@ -7,10 +7,13 @@
  *   body   = COPY: V(blocks) map | RAW: V(history) stream
  *          | REF: Z(old start - block start) V(old length) V(history) stream
  *          | PLANES: stride:u8 stream*stride
- *          | XOR, SUB, FSUB: shape:u8 map residual
+ *          | XOR, SUB, FSUB: shape:u8 map residual                    mode | CONVERT: the map is a converting one
  *   shape  = log2(width) | phase << 2 | SPARSE << 5 | FINE << 6 | CLASSES << 7
  *   map    = (V(pieces) Z(shift - previous shift))*                        pieces of 16 KiB (or a block), until all is covered
  *          | FINE: V(length) stream of (V(mapped) V(unmapped) Z(shift - previous shift))*    in bytes
+ *          | CONVERT: V(length) stream of segments
+ *   segment = from:4 to:4 V(elements) V(unmapped bytes) Z(place in old - end of the segment before, in old)
+ *             to U8, I8, U16, I16: Z(exponent) V(scales) [scales > 1: V(run)] (V(step) Z(zero) Z(base))*scales
  *   residual = stream*width | SPARSE: V(elements) V(length of gaps) stream(gaps) stream*width
  *            | CLASSES: edge bytes V(lag) V(length of model) stream(model) V(length of symbols) symbols:rANS
  *              low bits of the elements, lowest first
@@ -48,6 +51,7 @@ enum vn_delta_mode {
 	VN_DELTA_MODES
 };
 
+#define VN_DELTA_CONVERT 0x80u            /* in the mode of XOR, SUB and FSUB: their map is a converting one */
 #define VN_DELTA_SHAPE_WIDTH 3u           /* mask: log2 of 1, 2, 4, 8 */
 #define VN_DELTA_SHAPE_PHASE_SHIFT 2
 #define VN_DELTA_SHAPE_SPARSE 0x20u

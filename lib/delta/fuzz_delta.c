@@ -68,7 +68,7 @@ static void run_block(const uint8_t *old, const uint8_t *data, size_t size)
 	if (size < 1 || begin(old, &record, &err) < 0)
 		return;
 	size_t n = vn_put_varint(raw, size - 1);
-	raw[n] = data[0] % VN_DELTA_MODES;
+	raw[n] = (uint8_t)((data[0] & 0x7f) % VN_DELTA_MODES | (data[0] & VN_DELTA_CONVERT));
 	if (vn_buf_add(&record, raw, n + 1 + VN_DELTA_CHECK, &err) == 0 && vn_buf_add(&record, data + 1, size - 1, &err) == 0)
 		run(old, (const uint8_t *)record.data, record.len);
 }

@@ -270,7 +270,8 @@ int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t 
 {
 	struct vn_delta_options o = options ? *options : (struct vn_delta_options){ 0 };
 	VN_AUTO(vn_delta_map) map = { 0 };
-	struct vn_delta_job job = { .old = old, .data = new_data, .map = &map,
+	VN_AUTO(vn_delta_casts) casts = { 0 };
+	struct vn_delta_job job = { .old = old, .data = new_data, .map = &map, .casts = &casts,
 				    .head = { .old_size = old_len, .new_size = new_len, .block_log2 = VN_DELTA_BLOCK_MIN } };
 	if (job.head.old_size > VN_MAX_BLOB || job.head.new_size > VN_MAX_BLOB)
 		return vn_fail(err, VN_ELIMIT, "a delta from %zu to %zu bytes; at most %llu are allowed", old_len, new_len,
@@ -285,7 +286,8 @@ int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t 
 		vn_delta_head_write(&job.head);
 		return write_all(&job, NULL, 0, out, stats, err);
 	}
-	if ((rc = vn_delta_map_make(old, old_len, new_data, new_len, &map, err)) < 0)
+	if ((rc = vn_delta_map_make(old, old_len, new_data, new_len, &map, err)) < 0 ||
+	    (rc = vn_delta_casts_find(old, old_len, new_data, new_len, &map, &casts, err)) < 0)
 		return rc;
 	return make(&job, &o, out, stats, err);
 }

@@ -157,7 +157,26 @@ int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, s
 	return rc < 0 ? rc : vn_delta_put_stream(c, (const uint8_t *)list.data, list.len, level, NULL, 0, err);
 }
 
-void vn_delta_gather(struct vn_delta_coder *c)
+int vn_delta_put_casts(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err)
+{
+	*ret_fits = c->casts.len <= c->len;
+	if (!*ret_fits)
+		return 0;
+	int rc = vn_delta_put_varint(&c->body, c->casts.len, err);
+	return rc < 0 ? rc : vn_delta_put_stream(c, (const uint8_t *)c->casts.data, c->casts.len, level, NULL, 0, err);
+}
+
+static int gather_casts(struct vn_delta_coder *c, struct vn_err *err)
+{
+	const struct vn_delta_job *job = c->job;
+	c->has_casts = vn_delta_casts_touch(job->casts, (size_t)c->start, c->len);
+	vn_buf_clear(&c->casts);
+	return c->has_casts ? vn_delta_casts_write(job->casts, job->old, (size_t)job->head.old_size, (size_t)c->start, c->len,
+						   c->recast, &c->casts, err)
+			    : 0;
+}
+
+int vn_delta_gather(struct vn_delta_coder *c, struct vn_err *err)
 {
 	const struct vn_delta_map *m = c->job->map;
 	const int64_t *shift = shifts_of(c);
@@ -176,6 +195,7 @@ void vn_delta_gather(struct vn_delta_coder *c)
 		mapped += end - begin;
 	}
 	c->has_fine = mapped > c->len / 64 && memcmp(c->fine, c->coarse, c->len) != 0;
+	return gather_casts(c, err);
 }
 
 /* ---- residuals */
