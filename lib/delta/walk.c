@@ -1,6 +1,7 @@
 #include "delta/delta.h"
 #include "delta/frame.h"
 #include "util/num.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct walk {
 	uint64_t block;
 	uint8_t body[SEEN];
 	size_t len;
+	bool converts;
 };
 
 const char *vn_delta_mode_name(unsigned mode)
@@ -79,7 +81,7 @@ static int describe(const struct walk *w, struct vn_delta_record *r, struct vn_e
 	if (r->mode == VN_DELTA_PLANES)
 		snprintf(r->facts, sizeof(r->facts), "stride %u", shape);
 	else
-		snprintf(r->facts, sizeof(r->facts), "width %u, phase %u%s%s%s", 1u << (shape & VN_DELTA_SHAPE_WIDTH),
+		snprintf(r->facts, sizeof(r->facts), "%swidth %u, phase %u%s%s%s", w->converts ? "converted, " : "", 1u << (shape & VN_DELTA_SHAPE_WIDTH),
 			 shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7, shape & VN_DELTA_SHAPE_SPARSE ? ", sparse" : "",
 			 shape & VN_DELTA_SHAPE_CLASSES ? ", classes" : "", shape & VN_DELTA_SHAPE_FINE ? ", fine map" : "");
 	return 0;
@@ -101,7 +103,8 @@ static int one_record(struct walk *w, struct vn_delta_record *r, struct vn_err *
 	}
 	if (rc < 0)
 		return rc;
-	r->mode = (enum vn_delta_mode)frame.mode;
+	w->converts = frame.mode >= (VN_DELTA_CONVERT | VN_DELTA_XOR);
+	r->mode = (enum vn_delta_mode)(w->converts ? frame.mode & ~VN_DELTA_CONVERT : frame.mode);
 	r->blocks = 1;
 	if ((rc = describe(w, r, err)) < 0)
 		return rc;
