@@ -247,7 +247,43 @@ static int put_tag(struct vn_client *c, const char *tag, const struct vn_index *
 	return vn_manifest_put(c, tag, &desc, bytes->data, bytes->len, NULL, err);
 }
 
-/* Registries know no "write only if nobody else did": whoever's entry is gone after writing adds it again. */
+/* Entries whose manifests were deleted meanwhile make a registry refuse the whole index. */
+static int drop_gone(struct vn_client *c, struct vn_index *x, bool *ret_dropped, struct vn_err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < x->nmanifests; i++) {
+		VN_AUTO(vn_desc) there = { 0 };
+		int n = vn_manifest_head(c, x->manifests[i].digest.text, &there, err);
+		if (n < 0 && n != -VN_ENOTFOUND)
+			return n;
+		struct vn_desc entry = x->manifests[i];
+		x->manifests[i] = (struct vn_desc){ 0 };
+		if (n < 0)
+			vn_desc_release(&entry);
+		else
+			x->manifests[kept++] = entry;
+	}
+	*ret_dropped = kept < x->nmanifests;
+	x->nmanifests = kept;
+	return 0;
+}
+
+static int put_index(struct vn_client *c, const char *tag, struct vn_index *x, const struct vn_desc *entry,
+		     const char *replaces, struct vn_buf *bytes, struct vn_err *err)
+{
+	struct vn_err ignored = { 0 };
+	bool dropped = false, changed;
+	int n = put_tag(c, tag, x, bytes, err);
+
+	if ((n != -VN_EFORMAT && n != -VN_ENOTFOUND) || drop_gone(c, x, &dropped, &ignored) < 0 || !dropped)
+		return n;
+	vn_buf_clear(bytes);
+	n = with_entry(x, entry, replaces, bytes, &changed, err);
+	return n < 0 ? n : put_tag(c, tag, x, bytes, err);
+}
+
+/* Registries know no "write only if nobody else did": whoever's entry is gone a moment after writing adds it again. */
 static int add(struct vn_client *c, const char *tag, const struct vn_desc *entry, const char *replaces, struct vn_err *err)
 {
 	for (unsigned tries = 0;; tries++) {
@@ -262,7 +298,7 @@ static int add(struct vn_client *c, const char *tag, const struct vn_desc *entry
 		if (tries >= MAX_RACES)
 			return vn_fail(err, VN_ENETWORK, "the tag %s lost the entry %u times: others write it at the same time", tag,
 				       tries);
-		if ((tries && vn_client_wait(c, tries, NULL, err) < 0) || put_tag(c, tag, &x, &bytes, err) < 0)
+		if (put_index(c, tag, &x, entry, replaces, &bytes, err) < 0 || vn_client_wait(c, tries + 1, NULL, err) < 0)
 			return -err->code;
 	}
 }

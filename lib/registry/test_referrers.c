@@ -325,12 +325,42 @@ static void test_race(void)
 	}
 	CHECK_EQ(refer(script, &w, &api, &err), -VN_ENETWORK);
 	CHECK_HAS(err.text, "others write it at the same time");
-	CHECK(w.pauses == 4);
+	CHECK_EQ(w.pauses, 5);
 	/* the second time it holds */
 	script[7] = (struct fake_step)HEAD_TAG(THERE);
 	script[8] = (struct fake_step)GET_TAG(ours);
 	memset(&script[9], 0, sizeof script[9]);
 	CHECK_OK(refer(script, &w, &api, &err), &err);
+}
+
+static void test_deleted_entries_are_dropped(void)
+{
+	const char *after = index_of_ours(ENTRY(TWO, DELTA, "y") ",");
+	const struct fake_step script[] = {
+		PING,
+		PUT_ARTIFACT("201"),
+		HEAD_TAG(THERE),
+		GET_TAG(INDEX(ENTRY(ONE, DELTA, "z") "," ENTRY(TWO, DELTA, "y"))),
+		{ "PUT /v2/a/manifests/" TAG " ", NULL, "400", "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\"}]}" },
+		{ "HEAD /v2/a/manifests/" ONE " ", NULL, "404", "" },
+		{ "HEAD /v2/a/manifests/" TWO " ", NULL, "200\nContent-Type: " VN_MT_OCI_MANIFEST "\nDocker-Content-Digest: " TWO
+		  "\nContent-Length: 9", "" },
+		PUT_TAG(after),
+		HEAD_TAG(THERE),
+		GET_TAG(after),
+		{ 0 },
+	};
+	/* nothing is gone: the registry's own reason is told */
+	const struct fake_step refused[] = {
+		PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), { "PUT /v2/a/manifests/" TAG " ", NULL, "400", "no indexes here" }, { 0 },
+	};
+	struct fake_world w;
+	struct vn_err err = { 0 };
+	bool api;
+
+	CHECK_OK(refer(script, &w, &api, &err), &err);
+	CHECK_EQ(refer(refused, &w, &api, &err), -VN_EFORMAT);
+	CHECK_HAS(err.text, "no indexes here");
 }
 
 static void test_tag_that_is_no_index(void)
@@ -405,6 +435,7 @@ int main(void)
 	RUN(test_fallback_is_written);
 	RUN(test_fallback_keeps_and_replaces);
 	RUN(test_race);
+	RUN(test_deleted_entries_are_dropped);
 	RUN(test_tag_that_is_no_index);
 	RUN(test_not_put_here);
 	RUN(test_no_subject);
