@@ -170,8 +170,8 @@ static int add_data(struct reader *r, uint64_t size, struct vn_err *err)
 static int too_much_memory(const struct reader *r, struct vn_err *err)
 {
 	vn_fail(err, VN_ELIMIT,
-		"the tar-diff takes all of \"%.200s\", %llu bytes, as a dictionary; that and its window need more than the %llu "
-		"bytes of memory that are allowed", path_of(r), (unsigned long long)r->file->size, (unsigned long long)r->memory);
+		"the tar-diff takes all of \"%.200s\", %llu bytes, as a dictionary; that and its window need more than the "
+		"allowed %llu bytes of memory", path_of(r), (unsigned long long)r->file->size, (unsigned long long)r->memory);
 	return vn_hint(err, "a tar-diff of version 1 needs no dictionaries");
 }
 

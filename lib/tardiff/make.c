@@ -104,8 +104,8 @@ static bool is_utf8(const char *text)
 {
 	for (const uint8_t *p = (const uint8_t *)text; *p;) {
 		unsigned n = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;       /* bytes that follow */
-		if ((n && *p < 0xc2) || *p > 0xf4 || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
-		    (*p == 0xf4 && p[1] > 0x8f))
+		if ((n && *p < 0xc2) || *p > 0xf4 || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+		    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
 			return false;
 		for (p++; n > 0; n--, p++)
 			if ((*p & 0xc0) != 0x80)
@@ -237,8 +237,9 @@ static int check_entries(const struct vn_tardiff_entry *entries, size_t count, s
 	uint64_t end = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (entries[i].offset < end || entries[i].offset > tar_len || entries[i].len > tar_len - entries[i].offset)
-			return vn_fail(err, VN_EUSAGE, "file %zu of the tar, %llu bytes at %llu, overlaps another or lies outside",
-				       i, (unsigned long long)entries[i].len, (unsigned long long)entries[i].offset);
+			return vn_fail(err, VN_EUSAGE,
+				       "file %zu of the tar, %llu bytes at %llu, overlaps another or lies outside", i,
+				       (unsigned long long)entries[i].len, (unsigned long long)entries[i].offset);
 		end = entries[i].offset + entries[i].len;
 	}
 	return 0;

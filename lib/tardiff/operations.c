@@ -73,15 +73,15 @@ static int zstd_failed(struct vn_tardiff_operations *o, size_t result, struct vn
 }
 
 /* More operations into `plain`, which is empty: 1, 0 at the end, -code. */
-static int fill(struct vn_tardiff_operations *o, struct vn_err *err)
+static ssize_t fill(struct vn_tardiff_operations *o, struct vn_err *err)
 {
 	ZSTD_outBuffer out = { o->plain, PLAIN_SIZE, 0 };
 	while (out.pos == 0) {
 		if (!o->packed_len && !o->ended) {
-			const void *block;
+			const void *block = NULL;
 			ssize_t n = vn_in_next(o->in, &block, err);
 			if (n < 0)
-				return (int)n;
+				return n;
 			o->packed = block;
 			o->packed_len = (size_t)n;
 			o->ended = n == 0;
@@ -106,9 +106,9 @@ static int fill(struct vn_tardiff_operations *o, struct vn_err *err)
 ssize_t vn_tardiff_take(struct vn_tardiff_operations *o, uint64_t most, const uint8_t **ret, struct vn_err *err)
 {
 	if (o->plain_at == o->plain_len) {
-		int rc = fill(o, err);
-		if (rc <= 0)
-			return rc;
+		ssize_t more = fill(o, err);
+		if (more <= 0)
+			return more;
 	}
 	size_t n = o->plain_len - o->plain_at;
 	if (n > most)
@@ -122,7 +122,7 @@ ssize_t vn_tardiff_take(struct vn_tardiff_operations *o, uint64_t most, const ui
 int vn_tardiff_take_full(struct vn_tardiff_operations *o, void *out, size_t len, struct vn_err *err)
 {
 	for (size_t at = 0; at < len;) {
-		const uint8_t *p;
+		const uint8_t *p = NULL;
 		ssize_t n = vn_tardiff_take(o, len - at, &p, err);
 		if (n < 0)
 			return (int)n;

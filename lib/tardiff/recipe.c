@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PIECE ((size_t)1 << VN_DELTA_PIECE_LOG)
-#define RUN 32                        /* equal bytes that are copied instead of added as zeros */
+#define RUN 128                       /* equal bytes that are copied instead of added as zeros */
 #define SEGMENT 24                    /* shorter ones cost more operations than they save */
 #define TRIAL 64                      /* bytes of a range for which both ways are tried */
 #define TRIAL_LEVEL 3

@@ -276,27 +276,27 @@ static void test_dict(void)
 }
 
 /* A reader that is given too little says so. */
-static void limited(int version, const struct vn_buf *ops, struct vn_tardiff_limits tight, struct vn_tardiff_limits enough,
-		    const char *piece)
+static void limited(int version, const struct vn_buf *ops, const struct vn_tardiff_limits *too_little,
+		    const struct vn_tardiff_limits *enough, const char *piece)
 {
 	struct vn_err err = { 0 };
 	VN_AUTO(vn_buf) tar = VN_BUF(MOST), again = VN_BUF(MOST);
-	CHECK_EQ(run(version, ops, &tight, &tar, &err), -VN_ELIMIT);
+	CHECK_EQ(run(version, ops, too_little, &tar, &err), -VN_ELIMIT);
 	CHECK_HAS(err.text, piece);
-	CHECK_OK(run(version, ops, &enough, &again, &err), &err);
+	CHECK_OK(run(version, ops, enough, &again, &err), &err);
 }
 
 static void test_limits(void)
 {
+	static const struct vn_tardiff_limits small = { .new_size = 19 }, fits = { .new_size = 20 };
+	static const struct vn_tardiff_limits tight = { .memory = 32768 }, roomy = { .memory = 1u << 20 };
 	VN_AUTO(vn_buf) ops = VN_BUF(MOST);
 	put_text(&ops, VN_TARDIFF_OP_OPEN, "etc/greeting");
 	put_op(&ops, VN_TARDIFF_OP_COPY, 20);
-	limited(1, &ops, (struct vn_tardiff_limits){ .new_size = 19 }, (struct vn_tardiff_limits){ .new_size = 20 },
-		"19 bytes");
+	limited(1, &ops, &small, &fits, "19 bytes");
 	vn_buf_clear(&ops);
 	put_dict(&ops, "etc/greeting", "hello", 0);
-	limited(2, &ops, (struct vn_tardiff_limits){ .memory = 32768 }, (struct vn_tardiff_limits){ .memory = 1u << 20 },
-		"\"etc/greeting\", 20 bytes, as a dictionary");
+	limited(2, &ops, &tight, &roomy, "\"etc/greeting\", 20 bytes, as a dictionary");
 	/* a file for every few bytes of tar */
 	vn_buf_clear(&ops);
 	for (int i = 0; i < 1 << 16; i++)
