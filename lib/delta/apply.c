@@ -1,4 +1,5 @@
 #include "delta/decode.h"
+#include "delta/members.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/num.h"
@@ -16,7 +17,6 @@ static void decoder_release(struct vn_delta_decoder *d)
 	free(d->model);
 	ZSTD_freeDCtx(d->zstd);
 	vn_hash_close(d->check);
-	vn_hash_close(d->whole);
 }
 
 static void keep_history(struct vn_delta_decoder *d)
@@ -32,10 +32,47 @@ static void keep_history(struct vn_delta_decoder *d)
 	d->history_len = stay + take;
 }
 
+/* The last sink but the caller's: new as it is promised, no byte more, no other bytes. */
+struct promised {
+	struct vn_out out;
+	struct vn_out *inner;
+	const struct vn_delta_head *head;
+	struct vn_hash *hash;
+	uint64_t left;
+};
+
+static int promised_write(struct vn_out *out, const void *data, size_t len, struct vn_err *err)
+{
+	struct promised *p = (struct promised *)out;
+	if (len > p->left)
+		return vn_fail(err, VN_EDIGEST, "the rebuilt file is larger than the %llu bytes that the delta promises",
+			       (unsigned long long)p->head->new_size);
+	p->left -= len;
+	int rc = vn_hash_add(p->hash, data, len, err);
+	return rc < 0 ? rc : vn_out_write(p->inner, data, len, err);
+}
+
+static int promised_finish(struct vn_out *out, struct vn_err *err)
+{
+	struct promised *p = (struct promised *)out;
+	uint8_t found[VN_DELTA_NEW_DIGEST];
+	int rc = vn_delta_hash_end(p->hash, found, err);
+	if (rc == 0 && memcmp(found, p->head->new_digest, sizeof(found)) != 0)
+		return vn_fail(err, VN_EDIGEST, "the rebuilt file has not the digest that the delta promises");
+	return rc;
+}
+
+static const struct vn_out_ops promised_ops = { promised_write, promised_finish, NULL };
+
+static void promised_release(struct promised *p)
+{
+	vn_hash_close(p->hash);
+}
+
 static int give_out(struct vn_delta_decoder *d, struct vn_out *out, struct vn_err *err)
 {
-	int rc = vn_hash_add(d->whole, d->data, d->len, err);
-	if (rc < 0 || (rc = vn_out_write(out, d->data, d->len, err)) < 0)
+	int rc = vn_out_write(out, d->data, d->len, err);
+	if (rc < 0)
 		return rc;
 	keep_history(d);
 	d->start += d->len;
@@ -103,8 +140,7 @@ static int open_decoder(struct vn_delta_decoder *d, struct vn_err *err)
 	if (!d->data || !d->mapped || !d->work || !d->room || !d->prefix || !d->zstd)
 		return vn_nomem(err);
 	d->body = d->room + VN_DELTA_MAGIC_ROOM;
-	int rc = vn_hash_open("sha256", &d->check, err);
-	return rc < 0 ? rc : vn_hash_open("sha256", &d->whole, err);
+	return vn_hash_open("sha256", &d->check, err);
 }
 
 /* Adds the first `len` bytes of `from`. */
@@ -139,9 +175,14 @@ int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *ol
 static int check_limits(const struct vn_delta_head *head, const struct vn_delta_apply_options *o, struct vn_err *err)
 {
 	uint64_t memory = o->memory ? o->memory : VN_MAX_DELTA_MEMORY, size = o->new_size ? o->new_size : VN_MAX_BLOB;
+	uint64_t unpacked = o->unpacked ? o->unpacked : VN_MAX_DELTA_UNPACKED;
 	if (head->new_size > size)
 		return vn_fail(err, VN_ELIMIT, "the delta makes a file of %llu bytes, at most %llu are allowed",
 			       (unsigned long long)head->new_size, (unsigned long long)size);
+	if (head->members && (head->old_unpacked > unpacked || head->new_unpacked > unpacked))
+		return vn_fail(err, VN_ELIMIT, "the delta unpacks %llu bytes to %llu, at most %llu are allowed",
+			       (unsigned long long)head->old_unpacked, (unsigned long long)head->new_unpacked,
+			       (unsigned long long)unpacked);
 	if (vn_delta_memory(head) > memory)
 		return vn_fail(err, VN_ELIMIT, "the delta takes %llu bytes of memory, at most %llu are allowed",
 			       (unsigned long long)vn_delta_memory(head), (unsigned long long)memory);
@@ -149,14 +190,16 @@ static int check_limits(const struct vn_delta_head *head, const struct vn_delta_
 }
 
 /* Takes up what an earlier run has made: its digest goes on, its end is the history. */
-static int resume(struct vn_delta_decoder *d, const struct vn_delta_resume *r, struct vn_err *err)
+static int resume(struct vn_delta_decoder *d, const struct vn_delta_resume *r, struct promised *promised, struct vn_err *err)
 {
 	uint64_t size = (uint64_t)1 << d->head->block_log2, done = r->at.new_bytes;
-	if (done > d->head->new_size || (done % size && done != d->head->new_size) || r->have->size < done)
-		return vn_fail(err, VN_EUSAGE, "a delta cannot be resumed at byte %llu of the new file", (unsigned long long)done);
-	int rc = hash_reader(d->whole, r->have, done, err);
+	if (d->head->members || done > d->head->new_size || (done % size && done != d->head->new_size) || r->have->size < done)
+		return vn_fail(err, VN_EUSAGE, "this delta cannot be resumed at byte %llu of the new file",
+			       (unsigned long long)done);
+	int rc = hash_reader(promised->hash, r->have, done, err);
 	if (rc < 0)
 		return rc;
+	promised->left -= done;
 	d->start = done;
 	d->block = (done + size - 1) >> d->head->block_log2;
 	d->frames.consumed = r->at.delta_bytes;
@@ -168,34 +211,58 @@ static int resume(struct vn_delta_decoder *d, const struct vn_delta_resume *r, s
 
 static int run(struct vn_delta_decoder *d, struct vn_out *out, const struct vn_delta_apply_options *o, struct vn_err *err)
 {
-	uint8_t found[VN_DELTA_NEW_DIGEST];
-	int rc;
 	while (d->start < d->head->new_size) {
-		if ((rc = one_record(d, out, err)) < 0)
+		int rc = one_record(d, out, err);
+		if (rc < 0)
 			return rc;
 		struct vn_delta_point at = { d->start, d->frames.consumed };
-		if (o->progress && (rc = o->progress(o->context, &at, err)) < 0)
+		if (o->progress && !d->head->members && (rc = o->progress(o->context, &at, err)) < 0)
 			return rc;
 	}
-	if ((rc = vn_delta_hash_end(d->whole, found, err)) < 0)
+	int rc = vn_out_finish(out, err);
+	return rc < 0 ? rc : vn_delta_read_end(&d->frames, err);
+}
+
+/* Old is unpacked into the scratch file, which the blocks read; what they make passes through the packer. */
+static int run_inside(struct vn_delta_decoder *d, const struct vn_delta_head *head, struct promised *promised,
+		      const struct vn_delta_apply_options *o, struct vn_err *err)
+{
+	VN_AUTO(vn_delta_table) table = { 0 };
+	VN_AUTO(vn_tmp) own = VN_TMP;
+	VN_AUTO_OUT *packer = NULL;
+	struct vn_delta_scratch scratch;
+	int rc = vn_delta_table_read(&d->frames, head, &table, err);
+	if (rc < 0 || (!o->scratch && (rc = vn_tmp_anonymous(&own, err)) < 0))
 		return rc;
-	if (memcmp(found, d->head->new_digest, sizeof(found)) != 0)
-		return vn_fail(err, VN_EDIGEST, "the rebuilt file has not the digest that the delta promises");
-	return vn_delta_read_end(&d->frames, err);
+	int fd = o->scratch ? o->scratch->fd : own.fd;
+	if ((rc = vn_delta_unpack_old(&table, head, d->old, fd, &scratch, err)) < 0 ||
+	    (rc = vn_delta_packer(&table, head, &promised->out, &packer, err)) < 0)
+		return rc;
+	d->old = &scratch.old;
+	if ((rc = open_decoder(d, err)) < 0 || (rc = run(d, packer, o, err)) < 0)
+		return rc;
+	return vn_out_finish(&promised->out, err);
 }
 
 int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
 		   struct vn_err *err)
 {
 	struct vn_delta_apply_options o = options ? *options : (struct vn_delta_apply_options){ 0 };
-	struct vn_delta_head head;
-	VN_CLEANUP(decoder_release) struct vn_delta_decoder d = { .head = &head, .old = old, .frames.in = delta };
+	struct vn_delta_head head, inside;
+	VN_CLEANUP(decoder_release) struct vn_delta_decoder d = { .head = &inside, .old = old, .frames.in = delta };
+	VN_CLEANUP(promised_release) struct promised promised = { { &promised_ops }, out, &head, NULL, 0 };
 	int rc = o.resume ? vn_delta_head_parse(o.resume->head, o.resume->head_len, &head, err)
 			  : vn_delta_read_head(&d.frames, &head, err);
 	if (rc < 0 || (rc = check_limits(&head, &o, err)) < 0 || (rc = vn_delta_check_old(&head, old, err)) < 0 ||
-	    (rc = open_decoder(&d, err)) < 0 || (o.resume && (rc = resume(&d, o.resume, err)) < 0))
+	    (rc = vn_hash_open("sha256", &promised.hash, err)) < 0)
 		return rc;
-	return run(&d, out, &o, err);
+	promised.left = head.new_size;
+	inside = vn_delta_inside(&head);
+	if (head.members && !o.resume)
+		return run_inside(&d, &head, &promised, &o, err);
+	if ((rc = open_decoder(&d, err)) < 0 || (o.resume && (rc = resume(&d, o.resume, &promised, err)) < 0))
+		return rc;
+	return run(&d, &promised.out, &o, err);
 }
 
 static int read_bytes(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)

@@ -9,7 +9,7 @@
 #define VN_DELTA_MAGIC_ROOM 4         /* in front of a body, for the magic number of its first stream */
 
 struct vn_delta_decoder {
-	const struct vn_delta_head *head;
+	const struct vn_delta_head *head;     /* as the blocks see it */
 	struct vn_delta_old *old;
 	struct vn_delta_frames frames;
 	uint64_t block;               /* its number */
@@ -27,7 +27,7 @@ struct vn_delta_decoder {
 	size_t window, history, history_len;
 	ZSTD_DCtx *zstd;
 	struct vn_delta_model *model; /* allocated when a block has one */
-	struct vn_hash *check, *whole;
+	struct vn_hash *check;
 };
 /* `body` becomes `data`, in every mode but COPY: VN_EDIGEST when it is not what veneer-delta(5) describes. */
 int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err);

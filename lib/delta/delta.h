@@ -5,6 +5,7 @@
 #include "delta/format.h"
 #include "stream/in.h"
 #include "stream/out.h"
+#include "util/fs.h"
 
 struct vn_delta_old {
 	/* Exactly `len` bytes at `offset`, which lie inside. */
@@ -29,7 +30,10 @@ struct vn_delta_resume {          /* how to go on where an earlier run stopped *
 struct vn_delta_apply_options {
 	uint64_t memory;          /* most bytes of heap, 0 = VN_MAX_DELTA_MEMORY */
 	uint64_t new_size;        /* largest new file, 0 = VN_MAX_BLOB */
-	/* NULL or: called after each record, when its bytes are in `out`. A failure ends the work. */
+	uint64_t unpacked;        /* largest of either file with its members unpacked, 0 = VN_MAX_DELTA_UNPACKED */
+	struct vn_tmp *scratch;   /* open and empty, for old unpacked where the delta has members; NULL = in $TMPDIR */
+	/* NULL or: called after each record, when its bytes are in `out`. A failure ends the work. A delta with members can only
+	 * be applied from its start, and does not call it. */
 	int (*progress)(void *context, const struct vn_delta_point *at, struct vn_err *err);
 	void *context;
 	const struct vn_delta_resume *resume;     /* NULL = from the start */
@@ -44,7 +48,7 @@ int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out 
 		   struct vn_err *err);
 
 struct vn_delta_record {
-	uint64_t start, len;      /* in new */
+	uint64_t start, len;      /* in new, unpacked where the head says so */
 	uint64_t blocks;
 	enum vn_delta_mode mode;
 	char facts[96];           /* for people: where from, width, layout */
@@ -68,6 +72,7 @@ struct vn_delta_stats {           /* for each mode: blocks, bytes of new, bytes 
 		uint64_t blocks, plain, packed;
 	} mode[VN_DELTA_MODES];
 	uint64_t size;
+	uint64_t members;         /* of new, that are packed again; then bytes of new are those of it unpacked */
 };
 /* The same bytes for the same input with the same libzstd. `stats` may be NULL. */
 int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t new_len, const struct vn_delta_options *options,

@@ -1,7 +1,10 @@
 /* The container of a delta, as veneer-delta(5) specifies it. V = LEB128 varint, Z = zigzag varint, numbers little-endian.
  *
- *   delta  = head record*                a block of new is 2^block_log2 bytes, the last one shorter; nothing behind
+ *   delta  = head table? record*         a block of new is 2^block_log2 bytes, the last one shorter; nothing behind
  *   head   = "VND1" block_log2:u8 windows:u8 V(old size) V(new size) sha256(old)[0..8) sha256(new)[0..32)
+ *            with MEMBERS in the high bit of block_log2: V(old size, unpacked) V(new size, unpacked) V(length of table)
+ *   table  = check:u8[4] stream of (V(members of old) (V(gap) V(plain length))*
+ *            (V(gap) V(plain length) level | strategy << 4:u8 window bits | memory level << 4:u8)*)
  *   record = V(length of body) mode:u8 check:u8[4] body                   COPY: many blocks, another mode: one
  *   check  = sha256(the head, for the first record | V(length of body) | mode | body | but for COPY: the new bytes)[0..4)
  *   body   = COPY: V(blocks) map | RAW: V(history) stream
@@ -23,6 +26,7 @@
 #ifndef VN_DELTA_FORMAT_H
 #define VN_DELTA_FORMAT_H
 #include "util/digest.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,13 +34,15 @@
 #define VN_DELTA_MAGIC_LEN 4
 #define VN_DELTA_BLOCK_MIN 12             /* log2 */
 #define VN_DELTA_BLOCK_MAX 24
+#define VN_DELTA_HAS_MEMBERS 0x80u        /* in the byte of block_log2 */
+#define VN_DELTA_TABLE_MAX (256u << 10)   /* bytes of the table of members */
 #define VN_DELTA_WINDOW_BASE 11           /* log2 of a window = base + nibble; nibble 0 = none */
 #define VN_DELTA_PIECE_LOG 14
 #define VN_DELTA_SHIFT_MAX (1ll << 40)
 #define VN_DELTA_OLD_DIGEST 8             /* guards against accidents; what comes out is held against all of the other */
 #define VN_DELTA_NEW_DIGEST 32
 #define VN_DELTA_CHECK 4
-#define VN_DELTA_HEAD_MAX (VN_DELTA_MAGIC_LEN + 2 + 10 + 10 + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
+#define VN_DELTA_HEAD_MAX (VN_DELTA_MAGIC_LEN + 2 + 5 * 10 + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST)
 #define VN_DELTA_BODY_SLACK 4096          /* a body is at most this much longer than its block */
 #define VN_DELTA_STREAM_SLACK 64          /* likewise gaps and values of a sparse residual */
 
@@ -59,7 +65,10 @@ enum vn_delta_mode {
 #define VN_DELTA_SHAPE_CLASSES 0x80u
 
 struct vn_delta_head {
-	uint64_t old_size, new_size;
+	uint64_t old_size, new_size;              /* of the files */
+	bool members;                             /* blocks, maps and windows are about the files with their members unpacked */
+	uint64_t old_unpacked, new_unpacked;      /* without members: as above */
+	size_t table_len;
 	unsigned block_log2;
 	unsigned old_window_log2, history_log2;   /* 0 = none: the most a REF takes from old, and from new before the block */
 	uint8_t old_digest[VN_DELTA_OLD_DIGEST];
@@ -74,8 +83,10 @@ int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret,
 void vn_delta_head_write(struct vn_delta_head *head);
 /* The raw bytes of a running sha256. */
 int vn_delta_hash_end(struct vn_hash *hash, uint8_t ret[VN_DELTA_NEW_DIGEST], struct vn_err *err);
-/* Most bytes of heap that applying takes. */
+/* Most bytes of heap that applying takes; with members, a scratch file of old_unpacked bytes besides. */
 uint64_t vn_delta_memory(const struct vn_delta_head *head);
+/* The head as the blocks see it: its sizes are those of the unpacked files. */
+struct vn_delta_head vn_delta_inside(const struct vn_delta_head *head);
 
 static inline size_t vn_delta_block_size(const struct vn_delta_head *h)
 {

@@ -13,7 +13,7 @@ int vn_delta_read(struct vn_delta_frames *f, uint64_t at, void *out, size_t len,
 	return rc;
 }
 
-static int read_varint(struct vn_delta_frames *f, uint64_t at, uint8_t raw[10], size_t *ret_len, struct vn_err *err)
+int vn_delta_read_varint(struct vn_delta_frames *f, uint64_t at, uint8_t raw[10], size_t *ret_len, struct vn_err *err)
 {
 	size_t n = 0;
 	do {
@@ -35,11 +35,15 @@ int vn_delta_read_head(struct vn_delta_frames *f, struct vn_delta_head *ret, str
 	if (memcmp(raw, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN) != 0)
 		return vn_delta_head_parse(raw, at, ret, err);
 	for (int i = 0; i < 2; i++, at += n)
-		if ((rc = read_varint(f, 0, raw + at, &n, err)) < 0)
+		if ((rc = vn_delta_read_varint(f, 0, raw + at, &n, err)) < 0)
 			return rc;
 	if ((rc = vn_delta_read(f, 0, raw + at, VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST, err)) < 0)
 		return rc;
-	return vn_delta_head_parse(raw, at + VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST, ret, err);
+	at += VN_DELTA_OLD_DIGEST + VN_DELTA_NEW_DIGEST;
+	for (int i = 0; i < 3 && raw[VN_DELTA_MAGIC_LEN] & VN_DELTA_HAS_MEMBERS; i++, at += n)
+		if ((rc = vn_delta_read_varint(f, 0, raw + at, &n, err)) < 0)
+			return rc;
+	return vn_delta_head_parse(raw, at, ret, err);
 }
 
 int vn_delta_read_frame(struct vn_delta_frames *f, const struct vn_delta_head *head, uint64_t at, struct vn_delta_frame *ret,
@@ -47,7 +51,7 @@ int vn_delta_read_frame(struct vn_delta_frames *f, const struct vn_delta_head *h
 {
 	struct vn_delta_frame frame;
 	uint64_t len;
-	int rc = read_varint(f, at, frame.length, &frame.length_len, err);
+	int rc = vn_delta_read_varint(f, at, frame.length, &frame.length_len, err);
 	if (rc < 0)
 		return rc;
 	if (vn_get_varint(frame.length, frame.length_len, &len) != frame.length_len ||

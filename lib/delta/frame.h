@@ -17,6 +17,7 @@ struct vn_delta_frame {               /* what stands in front of a body */
 };
 /* A delta that ends early, and anything that the format does not allow, is VN_EDIGEST. `at` is a place in new, for the message. */
 int vn_delta_read(struct vn_delta_frames *f, uint64_t at, void *out, size_t len, struct vn_err *err);
+int vn_delta_read_varint(struct vn_delta_frames *f, uint64_t at, uint8_t ret_raw[10], size_t *ret_len, struct vn_err *err);
 int vn_delta_read_head(struct vn_delta_frames *f, struct vn_delta_head *ret, struct vn_err *err);
 int vn_delta_read_frame(struct vn_delta_frames *f, const struct vn_delta_head *head, uint64_t at, struct vn_delta_frame *ret,
 			struct vn_err *err);

@@ -1,6 +1,7 @@
 #include "delta/block.h"
 #include "delta/coder.h"
 #include "delta/frame.h"
+#include "delta/members.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <pthread.h>
@@ -183,16 +184,20 @@ static unsigned window_for(uint64_t size, unsigned most)
 	return size ? clamp(log2_above(size), VN_DELTA_WINDOW_BASE + 1, most) : 0;
 }
 
-/* The larger windows, as long as the decoder can have them. */
+/* The larger windows, as long as the decoder can have them; the history gives way first. */
 static bool fit_windows(struct vn_delta_head *h, unsigned block_log2, unsigned most, uint64_t memory)
 {
-	h->block_log2 = clamp(log2_above(h->new_size), VN_DELTA_BLOCK_MIN, block_log2);
-	bool single = h->new_size <= (uint64_t)1 << h->block_log2;
+	struct vn_delta_head inside = vn_delta_inside(h);
+	h->block_log2 = clamp(log2_above(inside.new_size), VN_DELTA_BLOCK_MIN, block_log2);
+	bool single = inside.new_size <= (uint64_t)1 << h->block_log2;
 	for (unsigned log2 = most; log2 > VN_DELTA_WINDOW_BASE; log2--) {
-		h->old_window_log2 = window_for(h->old_size, log2);
-		h->history_log2 = single ? 0 : window_for(h->new_size, log2 > 20 ? log2 - 2 : clamp(log2, 12, 18));
-		if (vn_delta_memory(h) <= memory)
-			return true;
+		unsigned history = log2 > 20 ? log2 - 2 : clamp(log2, 12, 18);
+		h->old_window_log2 = window_for(inside.old_size, log2);
+		for (unsigned less = 0; less < 2; less++) {
+			h->history_log2 = single ? 0 : window_for(inside.new_size, clamp(history - less, 12, 24));
+			if (vn_delta_memory(h) <= memory)
+				return true;
+		}
 	}
 	h->old_window_log2 = h->history_log2 = 0;
 	return vn_delta_memory(h) <= memory;
@@ -209,85 +214,154 @@ static int digest_of(const void *data, size_t len, uint8_t *ret, size_t take, st
 	return rc;
 }
 
-static int write_all(const struct vn_delta_job *job, const struct record *records, uint64_t count, struct vn_out *out,
-		     struct vn_delta_stats *stats, struct vn_err *err)
+/* One whole delta. */
+struct attempt {
+	struct vn_delta_head head;            /* as it is written */
+	struct vn_delta_job job;              /* its head as the blocks see it */
+	struct record *records;
+	uint64_t count, size, members;
+	struct vn_buf table;                  /* with its check */
+};
+
+static void attempt_release(struct attempt *a)
 {
-	uint64_t block = (uint64_t)1 << job->head.block_log2;
-	struct vn_delta_stats s = { .size = job->head.len };
-	int rc = vn_out_write(out, job->head.bytes, job->head.len, err);
-	for (uint64_t i = 0; i < count && rc == 0; i++) {
-		uint64_t rest = job->head.new_size - i * block;
-		s.mode[records[i].mode].blocks++;
-		s.mode[records[i].mode].plain += rest < block ? rest : block;
-		s.mode[records[i].mode].packed += records[i].bytes.len;
-		s.size += records[i].bytes.len;
-		rc = vn_out_write(out, records[i].bytes.data, records[i].bytes.len, err);
+	records_free(a->records, a->count);
+	vn_buf_release(&a->table);
+	*a = (struct attempt){ 0 };
+}
+
+static int write_attempt(const struct attempt *a, struct vn_out *out, struct vn_delta_stats *stats, struct vn_err *err)
+{
+	const struct vn_delta_head *h = &a->job.head;
+	struct vn_delta_stats s = { .size = a->head.len + a->table.len, .members = a->members };
+	int rc = vn_out_write(out, a->head.bytes, a->head.len, err);
+	if (rc == 0)
+		rc = vn_out_write(out, a->table.data, a->table.len, err);
+	for (uint64_t i = 0; i < a->count && rc == 0; i++) {
+		const struct record *r = &a->records[i];
+		s.mode[r->mode].blocks++;
+		s.mode[r->mode].plain += block_end(h, i) - (i << h->block_log2);
+		s.mode[r->mode].packed += r->bytes.len;
+		s.size += r->bytes.len;
+		rc = vn_out_write(out, r->bytes.data, r->bytes.len, err);
 	}
 	if (rc == 0 && stats)
 		*stats = s;
 	return rc;
 }
 
-/* Codes with two sizes of block where both fit, and writes the smaller delta. */
-static int make(struct vn_delta_job *job, const struct vn_delta_options *o, struct vn_out *out, struct vn_delta_stats *stats,
-		struct vn_err *err)
+/* The table behind the head, with its check value. */
+static int add_table(struct attempt *a, const struct vn_buf *packed, struct vn_err *err)
 {
-	struct vn_delta_head plain = job->head, whole = job->head;
-	struct record *records = NULL, *other = NULL;
-	uint64_t count = 0, size = 0, other_count = 0, other_size = 0;
+	uint8_t digest[VN_DELTA_NEW_DIGEST];
+	struct vn_hash *hash = NULL;
+	int rc = vn_hash_open("sha256", &hash, err);
+	if (rc == 0 && (rc = vn_hash_add(hash, a->head.bytes, a->head.len, err)) == 0 &&
+	    (rc = vn_hash_add(hash, packed->data, packed->len, err)) == 0)
+		rc = vn_delta_hash_end(hash, digest, err);
+	vn_hash_close(hash);
+	a->table.max = VN_DELTA_CHECK + packed->len;
+	if (rc < 0 || (rc = vn_buf_add(&a->table, digest, VN_DELTA_CHECK, err)) < 0)
+		return rc;
+	return vn_buf_add(&a->table, packed->data, packed->len, err);
+}
+
+/* `a` has the job and a head whose windows are set: codes it, and is what stands in `best` when it is smaller. */
+static int attempt(struct attempt *a, const struct vn_buf *table, unsigned threads, struct attempt *best, struct vn_err *err)
+{
+	vn_delta_head_write(&a->head);
+	a->job.head = vn_delta_inside(&a->head);
+	int rc = table ? add_table(a, table, err) : 0;
+	if (rc == 0)
+		rc = code_blocks(&a->job, threads, &a->records, &a->count, &a->size, err);
+	a->size += a->table.len;
+	if (rc == 0 && (best->head.len == 0 || a->size < best->size)) {
+		attempt_release(best);
+		*best = *a;
+	} else {
+		attempt_release(a);
+	}
+	return rc;
+}
+
+/* Codes with two sizes of block where both fit. */
+static int code_pair(const struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,
+		     struct vn_err *err)
+{
+	struct attempt plain = *form, whole = *form;
+	uint64_t size = vn_delta_inside(&form->head).new_size;
 	unsigned log2 = BLOCK_LOG;
-	while (!fit_windows(&plain, log2, 21, o->memory))
+	while (!fit_windows(&plain.head, log2, 21, o->memory))
 		if (--log2 < VN_DELTA_BLOCK_MIN)
 			return vn_fail(err, VN_EUSAGE, "a decoder needs more than %llu bytes of memory",
 				       (unsigned long long)o->memory);
-	vn_delta_head_write(&plain);
-	job->head = plain;
-	int rc = code_blocks(job, o->threads, &records, &count, &size, err);
-	if (rc < 0)
+	bool more = size > (uint64_t)1 << plain.head.block_log2 && size <= 1u << BLOCK_LOG_WHOLE;
+	int rc = attempt(&plain, table, o->threads, best, err);
+	if (rc < 0 || !more || !fit_windows(&whole.head, BLOCK_LOG_WHOLE, 24, o->memory))
 		return rc;
-	if (count > 1 && job->head.new_size <= 1u << BLOCK_LOG_WHOLE && fit_windows(&whole, BLOCK_LOG_WHOLE, 24, o->memory)) {
-		vn_delta_head_write(&whole);
-		job->head = whole;
-		rc = code_blocks(job, o->threads, &other, &other_count, &other_size, err);
-		if (rc == 0 && other_size < size) {
-			struct record *swap = records;
-			uint64_t n = count;
-			records = other, count = other_count;
-			other = swap, other_count = n;
-		} else {
-			job->head = plain;
-		}
-	}
-	if (rc == 0)
-		rc = write_all(job, records, count, out, stats, err);
-	records_free(records, count);
-	records_free(other, other_count);
-	return rc;
+	return attempt(&whole, table, o->threads, best, err);
+}
+
+static int guess_and_code(struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,
+			  struct vn_err *err)
+{
+	VN_AUTO(vn_delta_map) map = { 0 };
+	VN_AUTO(vn_delta_casts) casts = { 0 };
+	struct vn_delta_head h = vn_delta_inside(&form->head);
+	size_t old_len = (size_t)h.old_size, len = (size_t)h.new_size;
+	int rc = vn_delta_map_make(form->job.old, old_len, form->job.data, len, &map, err);
+	if (rc < 0 || (rc = vn_delta_casts_find(form->job.old, old_len, form->job.data, len, &map, &casts, err)) < 0)
+		return rc;
+	form->job.map = &map;
+	form->job.casts = &casts;
+	return code_pair(form, table, o, best, err);
+}
+
+/* The pair as it is, and where there is something to unpack, unpacked. */
+static int make(const struct attempt *form, const struct vn_delta_options *o, struct attempt *best, struct vn_err *err)
+{
+	const struct vn_delta_job *job = &form->job;
+	VN_AUTO(vn_delta_unpacked) inner = { 0 };
+	struct attempt plain = *form, unpacked = *form;
+	bool any = false;
+	int rc = guess_and_code(&plain, NULL, o, best, err);
+	if (rc < 0 || (rc = vn_delta_unpack(job->old, (size_t)form->head.old_size, job->data, (size_t)form->head.new_size, &inner,
+					    &any, err)) < 0 || !any)
+		return rc;
+	unpacked.job.old = (const uint8_t *)inner.old.data;
+	unpacked.job.data = (const uint8_t *)inner.data.data;
+	unpacked.head.members = true;
+	unpacked.head.old_unpacked = inner.old.len;
+	unpacked.head.new_unpacked = inner.data.len;
+	unpacked.head.table_len = inner.table_len;
+	unpacked.members = inner.members;
+	struct vn_delta_head least = unpacked.head;
+	if (!fit_windows(&least, VN_DELTA_BLOCK_MIN, VN_DELTA_WINDOW_BASE, o->memory))
+		return 0;     /* no room for zlib */
+	return guess_and_code(&unpacked, &inner.table, o, best, err);
 }
 
 int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t new_len, const struct vn_delta_options *options,
 		  struct vn_out *out, struct vn_delta_stats *stats, struct vn_err *err)
 {
 	struct vn_delta_options o = options ? *options : (struct vn_delta_options){ 0 };
-	VN_AUTO(vn_delta_map) map = { 0 };
-	VN_AUTO(vn_delta_casts) casts = { 0 };
-	struct vn_delta_job job = { .old = old, .data = new_data, .map = &map, .casts = &casts,
-				    .head = { .old_size = old_len, .new_size = new_len, .block_log2 = VN_DELTA_BLOCK_MIN } };
-	if (job.head.old_size > VN_MAX_BLOB || job.head.new_size > VN_MAX_BLOB)
+	struct attempt form = { .job = { .old = old, .data = new_data } };
+	VN_CLEANUP(attempt_release) struct attempt best = { 0 };
+	if (old_len > VN_MAX_BLOB || new_len > VN_MAX_BLOB)
 		return vn_fail(err, VN_ELIMIT, "a delta from %zu to %zu bytes; at most %llu are allowed", old_len, new_len,
 			       (unsigned long long)VN_MAX_BLOB);
 	o.memory = o.memory ? o.memory : VN_DELTA_MEMORY;
 	o.threads = o.threads ? clamp(o.threads, 1, THREADS_MAX) : 2;
-	job.effort = o.effort ? (int)clamp((unsigned)o.effort, 1, 3) : 2;
-	int rc = digest_of(old, old_len, job.head.old_digest, sizeof(job.head.old_digest), err);
-	if (rc < 0 || (rc = digest_of(new_data, new_len, job.head.new_digest, sizeof(job.head.new_digest), err)) < 0)
+	form.job.effort = o.effort ? (int)clamp((unsigned)o.effort, 1, 3) : 2;
+	form.head = (struct vn_delta_head){ .old_size = old_len, .new_size = new_len, .block_log2 = VN_DELTA_BLOCK_MIN };
+	int rc = digest_of(old, old_len, form.head.old_digest, sizeof(form.head.old_digest), err);
+	if (rc < 0 || (rc = digest_of(new_data, new_len, form.head.new_digest, sizeof(form.head.new_digest), err)) < 0)
 		return rc;
 	if (new_len == 0) {
-		vn_delta_head_write(&job.head);
-		return write_all(&job, NULL, 0, out, stats, err);
-	}
-	if ((rc = vn_delta_map_make(old, old_len, new_data, new_len, &map, err)) < 0 ||
-	    (rc = vn_delta_casts_find(old, old_len, new_data, new_len, &map, &casts, err)) < 0)
+		vn_delta_head_write(&form.head);
+		best = form;
+	} else if ((rc = make(&form, &o, &best, err)) < 0) {
 		return rc;
-	return make(&job, &o, out, stats, err);
+	}
+	return write_attempt(&best, out, stats, err);
 }

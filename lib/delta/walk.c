@@ -1,5 +1,7 @@
 #include "delta/delta.h"
 #include "delta/frame.h"
+#include "delta/members.h"
+#include "util/cleanup.h"
 #include "util/num.h"
 #include <stdbool.h>
 #include <stdio.h>
@@ -81,8 +83,9 @@ static int describe(const struct walk *w, struct vn_delta_record *r, struct vn_e
 	if (r->mode == VN_DELTA_PLANES)
 		snprintf(r->facts, sizeof(r->facts), "stride %u", shape);
 	else
-		snprintf(r->facts, sizeof(r->facts), "%swidth %u, phase %u%s%s%s", w->converts ? "converted, " : "", 1u << (shape & VN_DELTA_SHAPE_WIDTH),
-			 shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7, shape & VN_DELTA_SHAPE_SPARSE ? ", sparse" : "",
+		snprintf(r->facts, sizeof(r->facts), "%swidth %u, phase %u%s%s%s", w->converts ? "converted, " : "",
+			 1u << (shape & VN_DELTA_SHAPE_WIDTH), shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7,
+			 shape & VN_DELTA_SHAPE_SPARSE ? ", sparse" : "",
 			 shape & VN_DELTA_SHAPE_CLASSES ? ", classes" : "", shape & VN_DELTA_SHAPE_FINE ? ", fine map" : "");
 	return 0;
 }
@@ -119,10 +122,14 @@ int vn_delta_walk(struct vn_in *in, struct vn_delta_head *ret_head,
 		  int (*record)(void *context, const struct vn_delta_record *r, struct vn_err *err), void *context,
 		  struct vn_err *err)
 {
-	struct vn_delta_head head;
-	struct walk w = { .frames.in = in, .head = &head };
+	struct vn_delta_head head, inside;
+	struct walk w = { .frames.in = in, .head = &inside };
+	VN_AUTO(vn_delta_table) table = { 0 };
 	int rc = vn_delta_read_head(&w.frames, &head, err);
-	for (uint64_t at = 0, len; rc == 0 && at < head.new_size; at += len) {
+	if (rc < 0 || (head.members && (rc = vn_delta_table_read(&w.frames, &head, &table, err)) < 0))
+		return rc;
+	inside = vn_delta_inside(&head);
+	for (uint64_t at = 0, len; rc == 0 && at < inside.new_size; at += len) {
 		struct vn_delta_record r = { .start = at };
 		if ((rc = one_record(&w, &r, err)) == 0)
 			rc = record(context, &r, err);
