@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import socket
 import ssl
+import struct
 import sys
 from urllib.parse import urlsplit
 
@@ -48,6 +49,11 @@ class Connection:
         if self.leaving.pending:
             self.socket.sendall(self.leaving.read())
 
+    def close(self):
+        """All is said and read: a reset is one frame, an orderly end four."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
     def ask(self, method, path):
         self.until_done(self.tls.write, f"{method} {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nAccept: {TYPES}\r\n\r\n".encode())
         self.flush()
@@ -83,7 +89,7 @@ def look(args, context, session):
     said += " resumed" if connection.tls.session_reused else " full"
     said += " " + connection.tls.version()
     session = connection.tls.session
-    connection.socket.close()
+    connection.close()
     return said, session
 
 

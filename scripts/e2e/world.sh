@@ -96,24 +96,34 @@ wait_for() {
 
 # ---- certificates
 
-# make_ca DIR [KEY NAMES]: a root, an intermediate and a server chain, for 127.0.0.1 and localhost unless NAMES says otherwise;
-# the server's key is ec (P-256) or rsa (2048 bits).
+# make_ca DIR [public NAMES]: a root, an intermediate and a server chain, for 127.0.0.1 and localhost and as short as can be;
+# or, with "public", for NAMES and with keys and extensions as the public authorities' chains have them, for their size.
 make_ca() {
-    local d=$1 names=${3:-DNS:localhost,IP:127.0.0.1} key=(ec -pkeyopt ec_paramgen_curve:P-256)
-    [ "${2:-ec}" = ec ] || key=(rsa:2048)
+    local d=$1 names=${3:-DNS:localhost,IP:127.0.0.1} key=(ec -pkeyopt ec_paramgen_curve:P-256) of='' public=''
+    if [ "${2:-}" = public ]; then
+        key=(rsa:2048)
+        of='/C=XX/O=e2e authorities'
+        public='authorityInfoAccess=OCSP;URI:http://ocsp.ca.example,caIssuers;URI:http://crt.ca.example/issuer.crt
+crlDistributionPoints=URI:http://crl.ca.example/issuer.crl
+certificatePolicies=2.23.140.1.2.1
+'
+    fi
     mkdir -p "$d"
     [ ! -e "$d/ca.crt" ] || return 0
     (
         cd "$d"
         exec 2>openssl.log
-        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=e2e root" \
+        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "$of/CN=e2e root" \
             -addext basicConstraints=critical,CA:TRUE -keyout root.key -out root.crt
-        openssl req -newkey rsa:2048 -nodes -subj "/CN=e2e intermediate" -keyout mid.key -out mid.csr
-        printf 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign,cRLSign\n' >mid.ext
+        openssl req -newkey rsa:2048 -nodes -subj "$of/CN=e2e intermediate" -keyout mid.key -out mid.csr
+        printf 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign,cRLSign\n%s' "$public" >mid.ext
         openssl x509 -req -in mid.csr -CA root.crt -CAkey root.key -CAcreateserial -days 30 \
             -extfile mid.ext -out mid.crt
         openssl req -newkey "${key[@]}" -nodes -subj "/CN=localhost" -keyout server.key -out server.csr
-        printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$names" >server.ext
+        printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n%s' "$names" "$public" >server.ext
+        # two signed certificate timestamps (RFC 6962, 3.3), as a list of 242 bytes
+        [ -z "$public" ] || printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n%s\n' \
+            "1.3.6.1.4.1.11129.2.4.2=DER:0481F2$(openssl rand -hex 242)" >>server.ext
         openssl x509 -req -in server.csr -CA mid.crt -CAkey mid.key -CAcreateserial -days 30 \
             -extfile server.ext -out server.crt
         cat server.crt mid.crt >chain.crt
