@@ -45,7 +45,7 @@ struct vn_ocidelta {
 	uint64_t size;               /* what a device fetches: the manifest, and the blobs that are not inline */
 	uint64_t full;               /* what it would fetch instead: manifest, configuration and layers that the source lacks; 0 = unknown */
 	struct vn_delta_stats stats;
-	struct vn_source *at;        /* where an opened artifact lies; borrowed */
+	struct vn_source *at;        /* where blobs without a temporary file lie: an opened artifact's place, else the target's; borrowed */
 };
 /* Temporary files hold what is large. `old_image` and `new_image`: one platform each. */
 int vn_ocidelta_make(const struct vn_image *old_image, const struct vn_image *new_image, const struct vn_ocidelta_options *options,
@@ -63,9 +63,10 @@ struct vn_ocidelta_applied {
 	uint64_t fetched;            /* bytes of the artifact that were read */
 };
 /* Rebuilds the target from the source image and writes it whole to the sink. Everything is compared with the target's digests
- * before the sink commits: VN_EDIGEST when the source is another one or anything differs. */
+ * before the sink commits: VN_EDIGEST when the source is another one or anything differs. `limits` (may be NULL): memory and
+ * new_size count, the rest is not looked at. */
 int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *source, const struct vn_index_options *index,
-		      const struct vn_delta_limits *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
+		      const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
 		      struct vn_err *err);
 
 /* The tag under which a registry keeps the delta between two image manifests, beside its place among the target's referrers:
