@@ -59,8 +59,8 @@ struct vn_tardiff_stats {
 };
 /* `entries` are in the order of their offsets and do not overlap; whatever lies between them is written as it is. An old path
  * that other readers would refuse (longer than 4 KiB, no UTF-8, not clean) is not used; one that cannot be opened is an error.
- * The same bytes for the same input with the same libzstd. Heap: one old file at a time, and some times the size of its entry.
- * `options` and `stats` may be NULL. */
+ * The same bytes for the same input with the same libzstd. Heap: one old file at a time, and up to four times the size of its
+ * entry. `options` and `stats` may be NULL. */
 int vn_tardiff_make(struct vn_tardiff_files *files, const void *tar, size_t tar_len, const struct vn_tardiff_entry *entries,
 		    size_t count, const struct vn_tardiff_options *options, struct vn_out *out, struct vn_tardiff_stats *stats,
 		    struct vn_err *err);

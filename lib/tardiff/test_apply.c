@@ -176,6 +176,41 @@ static void test_streams(void)
 	CHECK_EQ(apply_with(&delta, NULL, &again, &err), -VN_EFORMAT);
 }
 
+static void put_dict(struct vn_buf *ops, const char *path, const char *data, size_t behind)
+{
+	VN_AUTO(vn_buf) frame = VN_BUF(MOST);
+	put_frame(&frame, data, strlen(data));
+	put(&frame, "behind", behind);
+	put_text(ops, VN_TARDIFF_OP_OPEN, path);
+	put_op(ops, VN_TARDIFF_OP_ZSTD_DICT, frame.len);
+	put(ops, frame.data, frame.len);
+}
+
+/* From a source that hands out single bytes, and from one that knows better why the operations make no sense. */
+static void test_sources(void)
+{
+	struct fixture_image image = fixture_image(list, 3);
+	struct vn_err err = { 0 };
+	struct vn_digest digest;
+	VN_AUTO(vn_buf) ops = VN_BUF(MOST), delta = VN_BUF(MOST), tar = VN_BUF(MOST);
+	VN_AUTO_IN *in = NULL, *checked = NULL;
+	VN_AUTO_OUT *out = NULL;
+	begin(&delta, 2);
+	put_dict(&ops, "etc/greeting", "hello", 0);
+	put_frame(&delta, ops.data, ops.len);
+	CHECK_OK(vn_out_buf(&tar, &out, &err), &err);
+	CHECK_OK(vn_in_memory(delta.data, delta.len, &in, &err), &err);
+	CHECK_OK(vn_in_fault(vn_steal(in), UINT64_MAX, false, 1, &in, &err), &err);
+	CHECK_OK(vn_tardiff_apply(&image.files, in, out, NULL, &err), &err);
+	CHECK_STR(vn_buf_text(&tar), "hello");
+	CHECK_OK(vn_digest_of(delta.data, delta.len, &digest, &err), &err);
+	delta.data[20] ^= 1;
+	CHECK_OK(vn_in_memory(delta.data, delta.len, &checked, &err), &err);
+	CHECK_OK(vn_in_verify(vn_steal(checked), &digest, (int64_t)delta.len, "the blob", &checked, &err), &err);
+	CHECK_EQ(vn_tardiff_apply(&image.files, checked, out, NULL, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "the blob");
+}
+
 static void test_paths(void)
 {
 	static const struct {
@@ -240,16 +275,6 @@ static void test_damage(void)
 	put_op(&ops, VN_TARDIFF_OP_SEEK, 20);
 	put_text(&ops, VN_TARDIFF_OP_ADD_DATA, "x");
 	fails(1, &ops, VN_EDIGEST, "1 bytes at 20");
-}
-
-static void put_dict(struct vn_buf *ops, const char *path, const char *data, size_t behind)
-{
-	VN_AUTO(vn_buf) frame = VN_BUF(MOST);
-	put_frame(&frame, data, strlen(data));
-	put(&frame, "behind", behind);
-	put_text(ops, VN_TARDIFF_OP_OPEN, path);
-	put_op(ops, VN_TARDIFF_OP_ZSTD_DICT, frame.len);
-	put(ops, frame.data, frame.len);
 }
 
 static void test_dict(void)
@@ -330,6 +355,7 @@ int main(void)
 	RUN(test_whole_vector);
 	RUN(test_positions);
 	RUN(test_streams);
+	RUN(test_sources);
 	RUN(test_paths);
 	RUN(test_damage);
 	RUN(test_dict);
