@@ -215,7 +215,7 @@ static int get_sparse(struct vn_delta_decoder *d, const struct vn_delta_shape *s
 	return gap == gap_end ? 0 : vn_delta_damaged(d, "it has more gaps than elements", err);
 }
 
-/* Classes of elements under a model, and what their classes leave open. */
+/* Elements of new from classes under a model, and what their classes leave open. */
 static int get_classes(struct vn_delta_decoder *d, const struct vn_delta_shape *s, struct vn_err *err)
 {
 	size_t head = s->phase < d->len ? s->phase : d->len, count = (d->len - head) / s->width, used = 0;
@@ -223,9 +223,10 @@ static int get_classes(struct vn_delta_decoder *d, const struct vn_delta_shape *
 	uint64_t lag, model, coded;
 	if (edges > d->body_len - d->at)
 		return vn_delta_damaged(d, "it ends early", err);
-	memcpy(d->data, d->body + d->at, head);
-	memcpy(d->data + tail, d->body + d->at + head, edges - head);
-	d->at += edges;
+	for (size_t i = 0; i < edges; i++) {
+		size_t at = i < head ? i : tail + i - head;
+		d->data[at] = d->mapped[at] ^ d->body[d->at++];
+	}
 	int rc = get_varint(d, &lag, err);
 	if (rc < 0 || (rc = get_varint(d, &model, err)) < 0)
 		return rc;
@@ -240,7 +241,7 @@ static int get_classes(struct vn_delta_decoder *d, const struct vn_delta_shape *
 	const char *wrong = vn_delta_model_parse(d->model->raw, (size_t)model, s->width, lag > 0, d->model);
 	const uint8_t *p = d->body + d->at, *low = p + coded;
 	if (!wrong)
-		wrong = vn_delta_symbols_get(d->model, s->width, (size_t)lag, (uint16_t *)(void *)d->work, d->mapped + head, count,
+		wrong = vn_delta_symbols_get(d->model, s, (size_t)lag, (uint16_t *)(void *)d->work, d->mapped + head, count,
 					     p, (size_t)coded, low, d->body_len - d->at - (size_t)coded, d->data + head, &used);
 	d->at += (size_t)coded + used;
 	return wrong ? vn_delta_damaged(d, wrong, err) : 0;
@@ -255,12 +256,13 @@ static int get_difference(struct vn_delta_decoder *d, struct vn_err *err)
 	struct vn_delta_shape s = { d->mode, 1u << (shape & VN_DELTA_SHAPE_WIDTH), shape >> VN_DELTA_SHAPE_PHASE_SHIFT & 7 };
 	bool sparse = shape & VN_DELTA_SHAPE_SPARSE, classes = shape & VN_DELTA_SHAPE_CLASSES;
 	bool fine = shape & VN_DELTA_SHAPE_FINE;
-	if ((sparse && classes) || s.phase >= s.width || (fine && d->convert))
+	if ((classes && (sparse || s.mode == VN_DELTA_XOR)) || s.phase >= s.width || (fine && d->convert))
 		return vn_delta_damaged(d, "its shape is not valid", err);
 	if ((rc = fine || d->convert ? get_listed_map(d, err) : get_map(d, err)) < 0)
 		return rc;
-	rc = sparse ? get_sparse(d, &s, err) : classes ? get_classes(d, &s, err) : get_planes(d, s.width, err);
-	if (rc < 0)
+	if (classes)
+		return get_classes(d, &s, err);
+	if ((rc = sparse ? get_sparse(d, &s, err) : get_planes(d, s.width, err)) < 0)
 		return rc;
 	vn_delta_restore(&s, d->mapped, d->data, d->len);
 	return 0;

@@ -2,51 +2,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE uint64_t mask_of(unsigned width)
-{
-	return UINT64_MAX >> (64 - 8 * width);
-}
-
-/* Integers in the order of the IEEE 754 values: negative ones with all bits turned, the others with the sign bit set. */
-INLINE uint64_t ordered(uint64_t v, unsigned width)
-{
-	uint64_t top = 1ull << (8 * width - 1);
-	return v & top ? ~v & mask_of(width) : v | top;
-}
-
-INLINE uint64_t unordered(uint64_t v, unsigned width)
-{
-	uint64_t top = 1ull << (8 * width - 1);
-	return v & top ? v ^ top : ~v & mask_of(width);
-}
-
-INLINE uint64_t zigzag(uint64_t d, unsigned width)
-{
-	uint64_t sign = d >> (8 * width - 1) & 1;
-	return (d << 1 ^ (0 - sign)) & mask_of(width);
-}
-
-INLINE uint64_t unzigzag(uint64_t z, unsigned width)
-{
-	return (z >> 1 ^ (0 - (z & 1))) & mask_of(width);
-}
-
 INLINE uint64_t difference(uint64_t old, uint64_t data, enum vn_delta_mode mode, unsigned width)
 {
 	if (mode == VN_DELTA_XOR)
 		return old ^ data;
 	if (mode == VN_DELTA_FSUB)
-		old = ordered(old, width), data = ordered(data, width);
-	return zigzag((data - old) & mask_of(width), width);
-}
-
-INLINE uint64_t restored(uint64_t old, uint64_t z, enum vn_delta_mode mode, unsigned width)
-{
-	if (mode == VN_DELTA_XOR)
-		return old ^ z;
-	if (mode == VN_DELTA_FSUB)
-		return unordered((unzigzag(z, width) + ordered(old, width)) & mask_of(width), width);
-	return (unzigzag(z, width) + old) & mask_of(width);
+		old = vn_delta_ordered(old, width), data = vn_delta_ordered(data, width);
+	uint64_t d = data - old, sign = d >> (8 * width - 1) & 1;
+	return d << 1 ^ (0 - sign);
 }
 
 INLINE void run(enum vn_delta_mode mode, unsigned width, const uint8_t *old, const uint8_t *data, size_t count, uint8_t *ret,
@@ -54,7 +17,7 @@ INLINE void run(enum vn_delta_mode mode, unsigned width, const uint8_t *old, con
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t a = vn_delta_load(old + i * width, width), b = vn_delta_load(data + i * width, width);
-		vn_delta_store(ret + i * width, width, back ? restored(a, b, mode, width) : difference(a, b, mode, width));
+		vn_delta_store(ret + i * width, width, back ? vn_delta_restored(a, b, mode, width) : difference(a, b, mode, width));
 	}
 }
 

@@ -47,6 +47,32 @@ static inline void vn_delta_store(uint8_t *p, unsigned width, uint64_t v)
 		vn_put_u32(p + 4, (uint32_t)(v >> 32));
 }
 
+static inline uint64_t vn_delta_mask(unsigned width)
+{
+	return UINT64_MAX >> (64 - 8 * width);
+}
+/* Integers in the order of the IEEE 754 values: negative ones with all bits turned, the others with the sign bit set. */
+static inline uint64_t vn_delta_ordered(uint64_t v, unsigned width)
+{
+	uint64_t sign = v >> (8 * width - 1);
+	return v ^ (((0 - sign) & vn_delta_mask(width)) | (uint64_t)1 << (8 * width - 1));
+}
+static inline uint64_t vn_delta_unordered(uint64_t v, unsigned width)
+{
+	uint64_t sign = ~v >> (8 * width - 1) & 1;
+	return v ^ (((0 - sign) & vn_delta_mask(width)) | (uint64_t)1 << (8 * width - 1));
+}
+/* The element d steps on; bits above the width are of no meaning. */
+static inline uint64_t vn_delta_moved(uint64_t old, uint64_t d, enum vn_delta_mode mode, unsigned width)
+{
+	return mode == VN_DELTA_SUB ? old + d :
+	       vn_delta_unordered((vn_delta_ordered(old, width) + d) & vn_delta_mask(width), width);
+}
+static inline uint64_t vn_delta_restored(uint64_t old, uint64_t residual, enum vn_delta_mode mode, unsigned width)
+{
+	return mode == VN_DELTA_XOR ? old ^ residual : vn_delta_moved(old, residual >> 1 ^ (0 - (residual & 1)), mode, width);
+}
+
 /* Byte i goes to plane i % stride. */
 void vn_delta_split(const uint8_t *data, size_t len, unsigned stride, uint8_t *ret);
 void vn_delta_join(const uint8_t *planes, size_t len, unsigned stride, uint8_t *ret);

@@ -66,6 +66,8 @@ const char *vn_delta_model_parse(const uint8_t *p, size_t len, unsigned width, b
 	    (with_lag && !get_ranges(&p, end, VN_DELTA_COLUMNS, ret->column_of, &ret->columns)))
 		return "the contexts of its model are not valid";
 	size_t cells = ret->rows * ret->columns;
+	for (unsigned i = 0; i < 256; i++)
+		ret->row_of[i] = (uint8_t)(ret->row_of[i] * ret->columns);
 	if ((size_t)(end - p) < cells)
 		return "its model ends early";
 	for (size_t i = 0; i < cells; i++, p++) {
@@ -77,6 +79,10 @@ const char *vn_delta_model_parse(const uint8_t *p, size_t len, unsigned width, b
 	if (p == end || *p >= vn_delta_symbols_of(width))
 		return "an element is wider than its width";
 	ret->symbols = *p++ + 1u;
+	for (unsigned s = 0; s < ret->symbols; s++) {
+		ret->bits[s] = (uint8_t)vn_delta_class_bits(s >> vn_delta_signed(width));
+		ret->base[s] = vn_delta_class_base(s >> vn_delta_signed(width));
+	}
 	if ((size_t)(end - p) != ret->symbols * ret->tables)
 		return "its model has another length than it should";
 	for (unsigned t = 0; t < ret->tables; t++, p += ret->symbols) {
@@ -89,99 +95,134 @@ const char *vn_delta_model_parse(const uint8_t *p, size_t len, unsigned width, b
 	return NULL;
 }
 
-struct reader {                       /* bits, the lowest of each byte first; behind the end come zeros */
-	const uint8_t *p;
-	size_t len, at;               /* bytes; bits */
+struct reader {
+	const uint8_t *p, *end;       /* words of rANS */
+	const uint8_t *low;           /* bits, the lowest of each byte first; behind the end come zeros */
+	size_t low_len, at;           /* bytes; bits */
+	uint32_t state[2];
+	size_t place;                 /* in the averages */
+};
+struct task {
+	const struct vn_delta_model *model;
+	size_t lag, count;
+	uint16_t *averages;
+	const uint8_t *predicted;
+	uint8_t *ret;
 };
 
-static inline uint64_t take_bits(struct reader *r, unsigned count)
+#define INLINE static inline __attribute__((always_inline))
+#define CHUNK 32                      /* elements between two looks at what is left */
+#define CHUNK_WORDS (2 * CHUNK)
+#define CHUNK_LOW (8 * CHUNK + 16)
+
+INLINE uint64_t take_bits(struct reader *r, unsigned count, bool safe)
 {
 	size_t byte = r->at >> 3;
 	uint64_t v = 0;
-	if (byte + 8 <= r->len)
-		v = vn_get_u64(r->p + byte);
+	if (safe || byte + 8 <= r->low_len)
+		v = vn_get_u64(r->low + byte);
 	else
-		for (size_t i = byte; i < r->len; i++)
-			v |= (uint64_t)r->p[i] << 8 * (i - byte);
+		for (size_t i = byte; i < r->low_len; i++)
+			v |= (uint64_t)r->low[i] << 8 * (i - byte);
 	v = v >> (r->at & 7) & (((uint64_t)1 << count) - 1);
 	r->at += count;
 	return v;
 }
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE const char *run(const struct vn_delta_model *m, unsigned width, size_t lag, uint16_t *averages, const uint8_t *predicted,
-		       size_t count, const uint8_t *coded, const uint8_t *end, struct reader *low, uint8_t *ret)
+/* One element of the state *x; false when words run out. Nothing runs out when `safe`, and every column has begun then. */
+INLINE bool step(const struct task *k, struct reader *r, enum vn_delta_mode mode, unsigned width, bool lag, size_t i, uint32_t *x,
+		 bool safe)
 {
-	uint32_t state[2] = { vn_get_u32(coded), vn_get_u32(coded + 4) };
-	size_t place = 0;
-	coded += 8;
-	for (size_t i = 0; i < count; i++) {
-		unsigned average = lag && i >= lag ? averages[place] : 0;
-		unsigned row = m->row_of[vn_delta_load(predicted + i * width, width) >> m->shift & 255];
-		unsigned t = m->table_of[row * m->columns + (lag ? m->column_of[average >> 4] : 0)];
-		uint32_t x = state[i & 1], slot = x & ((1u << VN_DELTA_RANS_LOG) - 1);
-		unsigned symbol = m->symbol_of[t][slot], class = symbol >> vn_delta_signed(width), bits = vn_delta_class_bits(class);
-		x = m->range[t][symbol].count * (x >> VN_DELTA_RANS_LOG) + slot - m->range[t][symbol].start;
-		if (x < VN_DELTA_RANS_LOW) {
-			if (coded == end)
-				return "its symbols end early";
-			x = x << 16 | coded[0] | (uint32_t)coded[1] << 8;
-			coded += 2;
+	const struct vn_delta_model *m = k->model;
+	uint64_t old = vn_delta_load(k->predicted + i * width, width);
+	unsigned average = lag && (safe || i >= k->lag) ? k->averages[r->place] : 0;
+	unsigned t = m->table_of[m->row_of[old >> m->shift & 255] + (lag ? m->column_of[average >> 4] : 0)];
+	uint32_t slot = *x & ((1u << VN_DELTA_RANS_LOG) - 1);
+	unsigned symbol = m->symbol_of[t][slot], bits = m->bits[symbol];
+	uint32_t next = m->range[t][symbol].count * (*x >> VN_DELTA_RANS_LOG) + slot - m->range[t][symbol].start;
+	if (safe) {
+		bool need = next < VN_DELTA_RANS_LOW;
+		*x = need ? next << 16 | r->p[0] | (uint32_t)r->p[1] << 8 : next;
+		r->p += 2 * need;
+	} else {
+		if (next < VN_DELTA_RANS_LOW) {
+			if (r->p == r->end)
+				return false;
+			next = next << 16 | r->p[0] | (uint32_t)r->p[1] << 8;
+			r->p += 2;
 		}
-		state[i & 1] = x;
-		uint64_t v = vn_delta_class_base(class);
-		if (width < 8) {
-			v = 2 * (v + take_bits(low, bits)) - (symbol & 1);
+		*x = next;
+	}
+	uint64_t d = m->base[symbol] + take_bits(r, width == 8 && bits > 32 ? 32 : bits, safe);
+	if (width == 8 && bits > 32)
+		d += take_bits(r, bits - 32, safe) << 32;
+	uint64_t sign = 0 - (uint64_t)((vn_delta_signed(width) ? symbol : d) & 1);
+	d = vn_delta_signed(width) ? (d ^ sign) - sign : d >> 1 ^ sign;
+	vn_delta_store(k->ret + i * width, width, vn_delta_moved(old, d, mode, width));
+	if (lag) {
+		unsigned class = symbol >> vn_delta_signed(width);
+		k->averages[r->place] = (uint16_t)(safe || i >= k->lag ? vn_delta_average(average, class) : 16 * class);
+		r->place = r->place + 1 == k->lag ? 0 : r->place + 1;
+	}
+	return true;
+}
+
+INLINE bool run(const struct task *k, struct reader *ret, enum vn_delta_mode mode, unsigned width, bool lag)
+{
+	struct reader r = *ret;
+	uint32_t even = r.state[0], odd = r.state[1];
+	size_t i = 0;
+	while (i < k->count) {
+		if (i % 2 == 0 && i >= k->lag && k->count - i >= CHUNK && (size_t)(r.end - r.p) >= CHUNK_WORDS &&
+		    r.at / 8 + CHUNK_LOW <= r.low_len) {
+			for (size_t end = i + CHUNK; i < end; i += 2) {
+				(void)step(k, &r, mode, width, lag, i, &even, true);
+				(void)step(k, &r, mode, width, lag, i + 1, &odd, true);
+			}
 		} else {
-			unsigned first = bits > 32 ? 32 : bits;
-			uint64_t tail = take_bits(low, first);
-			v += tail | (bits > 32 ? take_bits(low, bits - 32) << 32 : 0);
-		}
-		vn_delta_store(ret + i * width, width, v);
-		if (lag) {
-			averages[place] = (uint16_t)(i < lag ? 16 * class : vn_delta_average(average, class));
-			place = place + 1 == lag ? 0 : place + 1;
+			if (!step(k, &r, mode, width, lag, i, i % 2 ? &odd : &even, false))
+				return false;
+			i++;
 		}
 	}
-	if (coded != end || state[0] != VN_DELTA_RANS_LOW || state[1] != VN_DELTA_RANS_LOW)
-		return "its symbols do not end where they should";
-	return NULL;
+	r.state[0] = even, r.state[1] = odd;
+	*ret = r;
+	return true;
 }
 
-INLINE const char *by_lag(const struct vn_delta_model *m, unsigned width, size_t lag, uint16_t *averages,
-			  const uint8_t *predicted, size_t count, const uint8_t *coded, const uint8_t *end, struct reader *low,
-			  uint8_t *ret)
+INLINE bool by_lag(const struct task *k, struct reader *r, enum vn_delta_mode mode, unsigned width)
 {
-	if (lag == 0)
-		return run(m, width, 0, averages, predicted, count, coded, end, low, ret);
-	return run(m, width, lag, averages, predicted, count, coded, end, low, ret);
+	return k->lag ? run(k, r, mode, width, true) : run(k, r, mode, width, false);
 }
 
-const char *vn_delta_symbols_get(const struct vn_delta_model *m, unsigned width, size_t lag, uint16_t *averages,
+INLINE bool by_width(const struct task *k, struct reader *r, enum vn_delta_mode mode, unsigned width)
+{
+	switch (width) {
+	case 1:
+		return by_lag(k, r, mode, 1);
+	case 2:
+		return by_lag(k, r, mode, 2);
+	case 4:
+		return by_lag(k, r, mode, 4);
+	default:
+		return by_lag(k, r, mode, 8);
+	}
+}
+
+const char *vn_delta_symbols_get(const struct vn_delta_model *m, const struct vn_delta_shape *s, size_t lag, uint16_t *averages,
 				 const uint8_t *predicted, size_t count, const uint8_t *coded, size_t coded_len,
 				 const uint8_t *bits, size_t bits_len, uint8_t *ret, size_t *ret_used)
 {
-	struct reader low = { bits, bits_len, 0 };
-	const uint8_t *end = coded + coded_len;
-	const char *wrong;
 	if (coded_len < 8 || coded_len % 2)
 		return "its symbols end early";
-	switch (width) {
-	case 1:
-		wrong = by_lag(m, 1, lag, averages, predicted, count, coded, end, &low, ret);
-		break;
-	case 2:
-		wrong = by_lag(m, 2, lag, averages, predicted, count, coded, end, &low, ret);
-		break;
-	case 4:
-		wrong = by_lag(m, 4, lag, averages, predicted, count, coded, end, &low, ret);
-		break;
-	default:
-		wrong = by_lag(m, 8, lag, averages, predicted, count, coded, end, &low, ret);
-	}
-	if (!wrong && low.at > bits_len * 8)
+	struct task k = { m, lag, count, averages, predicted, ret };
+	struct reader r = { coded + 8, coded + coded_len, bits, bits_len, 0, { vn_get_u32(coded), vn_get_u32(coded + 4) }, 0 };
+	if (!(s->mode == VN_DELTA_SUB ? by_width(&k, &r, VN_DELTA_SUB, s->width) : by_width(&k, &r, VN_DELTA_FSUB, s->width)))
+		return "its symbols end early";
+	if (r.p != r.end || r.state[0] != VN_DELTA_RANS_LOW || r.state[1] != VN_DELTA_RANS_LOW)
+		return "its symbols do not end where they should";
+	if (r.at > bits_len * 8)
 		return "its low bits end early";
-	*ret_used = (low.at + 7) / 8;
-	return wrong;
+	*ret_used = (r.at + 7) / 8;
+	return NULL;
 }

@@ -19,12 +19,14 @@
 
 struct vn_delta_model {
 	unsigned shift, rows, columns, tables, symbols;
-	uint8_t row_of[256], column_of[256];
+	uint8_t row_of[256], column_of[256];      /* of a parsed model, row times columns */
 	uint8_t table_of[VN_DELTA_ROWS * VN_DELTA_COLUMNS];
 	struct {
 		uint16_t count, start;
 	} range[VN_DELTA_TABLES][VN_DELTA_SYMBOLS];
 	uint8_t symbol_of[VN_DELTA_TABLES][1 << VN_DELTA_RANS_LOG];
+	uint8_t bits[VN_DELTA_SYMBOLS];   /* low ones, of a parsed model; the smallest magnitude with them */
+	uint64_t base[VN_DELTA_SYMBOLS];
 	uint8_t raw[VN_DELTA_MODEL_MAX];  /* as it is written */
 };
 
@@ -56,8 +58,9 @@ static inline unsigned vn_delta_average(unsigned average, unsigned class)
 bool vn_delta_table_set(struct vn_delta_model *model, unsigned table, const uint8_t codes[VN_DELTA_SYMBOLS], unsigned symbols);
 /* Parses all of a model; NULL, or what is wrong with it. */
 const char *vn_delta_model_parse(const uint8_t *p, size_t len, unsigned width, bool with_lag, struct vn_delta_model *ret);
-/* Symbols by rANS, then their low bits; averages has room for `lag` numbers. NULL, or what is wrong. `ret_used`: bytes taken. */
-const char *vn_delta_symbols_get(const struct vn_delta_model *model, unsigned width, size_t lag, uint16_t *averages,
+/* Elements of new, from symbols by rANS and their low bits; the mode is SUB or FSUB, averages has room for `lag` numbers. NULL, or
+ * what is wrong. `ret_used`: bytes of low bits. */
+const char *vn_delta_symbols_get(const struct vn_delta_model *model, const struct vn_delta_shape *shape, size_t lag, uint16_t *averages,
 				 const uint8_t *predicted, size_t count, const uint8_t *coded, size_t coded_len,
 				 const uint8_t *bits, size_t bits_len, uint8_t *ret, size_t *ret_used);
 #endif

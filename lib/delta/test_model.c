@@ -85,13 +85,13 @@ static void test_parse(void)
 }
 
 /* The residual as a coder writes it and a decoder reads it; the bytes that it takes. */
-static size_t trip(struct vn_delta_coder *c, unsigned width, const uint8_t *predicted, const uint8_t *residual, size_t len)
+static size_t trip(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned width, const uint8_t *predicted, const uint8_t *residual, size_t len)
 {
 	static struct vn_delta_model m;
 	static uint16_t averages[BYTES];
-	static uint8_t again[BYTES];
+	static uint8_t again[BYTES], data[BYTES];
 	struct vn_err err = { 0 };
-	struct vn_delta_shape s = { VN_DELTA_SUB, width, 0 };
+	struct vn_delta_shape s = { mode, width, 0 };
 	size_t count = len / width, used = 0, whole = count * width;
 	bool fits = false;
 	vn_buf_clear(&c->body);
@@ -111,14 +111,16 @@ static size_t trip(struct vn_delta_coder *c, unsigned width, const uint8_t *pred
 	p += vn_get_varint(p, (size_t)(end - p), &coded);
 	size_t bits = (size_t)(end - p) - (size_t)coded;
 	memset(again, 0xa5, sizeof(again));
-	const char *wrong = vn_delta_symbols_get(&m, width, (size_t)lag, averages, predicted, count, p, (size_t)coded, p + coded,
+	memcpy(data, residual, whole);
+	vn_delta_restore(&s, predicted, data, whole);
+	const char *wrong = vn_delta_symbols_get(&m, &s, (size_t)lag, averages, predicted, count, p, (size_t)coded, p + coded,
 						 bits, again, &used);
-	CHECK(wrong == NULL && used == bits && memcmp(again, residual, whole) == 0);
+	CHECK(wrong == NULL && used == bits && memcmp(again, data, whole) == 0);
 	/* what is cut off or bent is told, and never read beyond */
 	for (size_t cut = 0; cut < coded && cut < 200; cut++)
-		CHECK(vn_delta_symbols_get(&m, width, (size_t)lag, averages, predicted, count, p, cut, p + coded, bits, again, &used));
+		CHECK(vn_delta_symbols_get(&m, &s, (size_t)lag, averages, predicted, count, p, cut, p + coded, bits, again, &used));
 	if (bits > 0)
-		CHECK_HAS(vn_delta_symbols_get(&m, width, (size_t)lag, averages, predicted, count, p, (size_t)coded, p + coded,
+		CHECK_HAS(vn_delta_symbols_get(&m, &s, (size_t)lag, averages, predicted, count, p, (size_t)coded, p + coded,
 					       bits - 1, again, &used), "low bits");
 	return c->body.len;
 }
@@ -143,14 +145,15 @@ static void test_residuals(void)
 	for (int kind = 0; kind < 5; kind++) {
 		fill_residual(kind, predicted, residual);
 		for (unsigned width = 1; width <= 8; width *= 2) {
-			size_t all = trip(c, width, predicted, residual, BYTES);
+			size_t all = trip(c, VN_DELTA_SUB, width, predicted, residual, BYTES);
 			if (kind == 0)
 				CHECK(all < 40);
 			if (kind == 4 && width == 2)
 				CHECK(all < BYTES / 2 && c->fit->lag == 100);
-			(void)trip(c, width, predicted, residual, width);
-			(void)trip(c, width, predicted, residual, 3 * (size_t)width);
-			CHECK(trip(c, width, predicted, residual, 0) < 40);
+			(void)trip(c, VN_DELTA_FSUB, width, predicted, residual, BYTES);
+			(void)trip(c, VN_DELTA_FSUB, width, predicted, residual, width);
+			(void)trip(c, VN_DELTA_FSUB, width, predicted, residual, 3 * (size_t)width);
+			CHECK(trip(c, VN_DELTA_SUB, width, predicted, residual, 0) < 40);
 		}
 	}
 	vn_delta_coder_close(c);
