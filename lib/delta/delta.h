@@ -64,6 +64,9 @@ struct vn_delta_options {
 	int effort;               /* 1 fast, 2 default, 3 slow; 0 = 2 */
 	uint64_t memory;          /* heap of the decoder that it must fit, 0 = VN_DELTA_MEMORY */
 	unsigned threads;         /* 0 = 2; the delta does not depend on it */
+	/* NULL or: told how many bytes of new are coded so far, by one thread at a time. It begins again for a second try. */
+	void (*progress)(void *context, uint64_t done);
+	void *context;
 };
 #define VN_DELTA_MEMORY (4u << 20)
 

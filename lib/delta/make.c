@@ -20,6 +20,7 @@ struct record {
 };
 struct crew {
 	const struct vn_delta_job *job;
+	const struct vn_delta_options *options;
 	struct record *records;
 	uint64_t count;
 	pthread_mutex_t lock;         /* guards what follows */
@@ -38,6 +39,8 @@ static uint64_t take_block(struct crew *crew)
 {
 	pthread_mutex_lock(&crew->lock);
 	uint64_t number = crew->failed.code ? crew->count : crew->next++;
+	if (crew->options->progress && number < crew->count)
+		crew->options->progress(crew->options->context, number << crew->job->head.block_log2);
 	pthread_mutex_unlock(&crew->lock);
 	return number;
 }
@@ -130,11 +133,11 @@ static int code_runs(const struct crew *crew, struct vn_err *err)
 }
 
 /* All records of one way to cut the file. */
-static int code_blocks(const struct vn_delta_job *job, unsigned threads, struct record **ret, uint64_t *ret_count,
-		       uint64_t *ret_size, struct vn_err *err)
+static int code_blocks(const struct vn_delta_job *job, const struct vn_delta_options *options, struct record **ret,
+		       uint64_t *ret_count, uint64_t *ret_size, struct vn_err *err)
 {
 	pthread_t thread[THREADS_MAX];
-	struct crew crew = { .job = job };
+	struct crew crew = { .job = job, .options = options };
 	uint64_t block = (uint64_t)1 << job->head.block_log2, size = job->head.len;
 	unsigned started = 0;
 	crew.count = vn_delta_count_blocks(&job->head);
@@ -145,7 +148,7 @@ static int code_blocks(const struct vn_delta_job *job, unsigned threads, struct 
 		crew.records[i].bytes.max = (size_t)block + 3 * VN_DELTA_BODY_SLACK;
 	pthread_mutex_init(&crew.lock, NULL);
 	/* a thread that does not start leaves its share to this one */
-	while (started + 1 < threads && started + 1 < crew.count && started < THREADS_MAX &&
+	while (started + 1 < options->threads && started + 1 < crew.count && started < THREADS_MAX &&
 	       pthread_create(&thread[started], NULL, work, &crew) == 0)
 		started++;
 	work(&crew);
@@ -267,13 +270,14 @@ static int add_table(struct attempt *a, const struct vn_buf *packed, struct vn_e
 }
 
 /* `a` has the job and a head whose windows are set: codes it, and is what stands in `best` when it is smaller. */
-static int attempt(struct attempt *a, const struct vn_buf *table, unsigned threads, struct attempt *best, struct vn_err *err)
+static int attempt(struct attempt *a, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,
+		   struct vn_err *err)
 {
 	vn_delta_head_write(&a->head);
 	a->job.head = vn_delta_inside(&a->head);
 	int rc = table ? add_table(a, table, err) : 0;
 	if (rc == 0)
-		rc = code_blocks(&a->job, threads, &a->records, &a->count, &a->size, err);
+		rc = code_blocks(&a->job, o, &a->records, &a->count, &a->size, err);
 	a->size += a->table.len;
 	if (rc == 0 && (best->head.len == 0 || a->size < best->size)) {
 		attempt_release(best);
@@ -296,10 +300,10 @@ static int code_pair(const struct attempt *form, const struct vn_buf *table, con
 			return vn_fail(err, VN_EUSAGE, "a decoder needs more than %llu bytes of memory",
 				       (unsigned long long)o->memory);
 	bool more = size > (uint64_t)1 << plain.head.block_log2 && size <= 1u << BLOCK_LOG_WHOLE;
-	int rc = attempt(&plain, table, o->threads, best, err);
+	int rc = attempt(&plain, table, o, best, err);
 	if (rc < 0 || !more || !fit_windows(&whole.head, BLOCK_LOG_WHOLE, 24, o->memory))
 		return rc;
-	return attempt(&whole, table, o->threads, best, err);
+	return attempt(&whole, table, o, best, err);
 }
 
 static int guess_and_code(struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,

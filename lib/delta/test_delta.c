@@ -447,6 +447,27 @@ static void test_limits(void)
 	CHECK(vn_delta_memory(&head) <= VN_DELTA_MEMORY);
 }
 
+static void count_progress(void *context, uint64_t done)
+{
+	uint64_t *told = context;
+	told[0]++;
+	told[1] = done > told[1] ? done : told[1];
+}
+
+static void test_progress(void)
+{
+	VN_AUTO_OUT *out = NULL;
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST);
+	struct vn_err err = { 0 };
+	static uint8_t data[3 << 18];
+	uint64_t told[2] = { 0, 0 };
+	struct vn_delta_options options = { .effort = 1, .memory = 3u << 20, .progress = count_progress, .context = told };
+	fill(data, sizeof(data));
+	CHECK_OK(vn_out_buf(&delta, &out, &err), &err);
+	CHECK_OK(vn_delta_make(data, sizeof(data), data, sizeof(data), &options, out, NULL, &err), &err);
+	CHECK(told[0] >= 3 && told[1] >= 2u << 18 && told[1] < sizeof(data));
+}
+
 static void test_same_bytes(void)
 {
 	size_t len = 700000;
@@ -486,6 +507,7 @@ int main(void)
 	RUN(test_walk);
 	RUN(test_wrong_old);
 	RUN(test_limits);
+	RUN(test_progress);
 	RUN(test_same_bytes);
 	return vn_test_end();
 }
