@@ -125,6 +125,12 @@ static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candida
 	return rc;
 }
 
+/* May what took `len` bytes at the fast level become the smallest at the best one? */
+static bool hopeful(const struct vn_delta_coder *c, size_t len)
+{
+	return len != SIZE_MAX && (!c->have_best || len - len / 4 < c->best.len + ENOUGH);
+}
+
 static void add_candidate(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned shape, bool convert,
 			  uint64_t estimate)
 {
@@ -178,7 +184,11 @@ static int try_raw(struct vn_delta_coder *c, struct vn_err *err)
 	if (history > c->start)
 		history = (size_t)c->start;
 	vn_buf_clear(&c->body);
-	int rc = vn_delta_put_varint(&c->body, history, err);
+	int rc = c->have_best ? vn_delta_put_stream(c, c->data, c->len, level_of(c, false), c->data - history, history, err) : 0;
+	if (rc < 0 || (c->have_best && !hopeful(c, c->body.len)))
+		return rc;
+	vn_buf_clear(&c->body);
+	rc = vn_delta_put_varint(&c->body, history, err);
 	if (rc < 0 || (rc = vn_delta_put_stream(c, c->data, c->len, level_of(c, true), c->data - history, history, err)) < 0)
 		return rc;
 	keep_if_smaller(c, VN_DELTA_RAW, false);
@@ -213,37 +223,62 @@ static bool worth_reference(const struct vn_delta_coder *c)
 	return c->job->head.new_size <= 4u << 20 || (i < m->count && m->segments[i].start < c->start + c->len);
 }
 
+/* What a candidate takes at a level, without keeping it: SIZE_MAX when it does not fit. */
+static int measure(struct vn_delta_coder *c, const struct vn_delta_candidate *k, int level, size_t *ret, struct vn_err *err)
+{
+	struct vn_buf kept = c->best;
+	enum vn_delta_mode mode = c->best_mode;
+	bool have = c->have_best, convert = c->best_convert;
+	c->best = (struct vn_buf)VN_BUF(kept.max);
+	c->have_best = false;
+	int rc = try_candidate(c, k, level, err);
+	*ret = c->have_best ? c->best.len : SIZE_MAX;
+	vn_buf_release(&c->best);
+	c->best = kept, c->best_mode = mode, c->have_best = have, c->best_convert = convert;
+	return rc;
+}
+
+/* A model finds more than the entropy of its classes says, and its size does not depend on a level: the likeliest are kept or
+ * dropped at once. */
+static int try_classes(struct vn_delta_coder *c, struct vn_err *err)
+{
+	static const unsigned trials[] = { 1, 2, 4 };
+	unsigned tried = 0;
+	uint64_t least = c->count ? c->list[0].estimate : 0;
+	for (size_t i = 0; i < c->count && tried < trials[c->job->effort - 1]; i++) {
+		const struct vn_delta_candidate *k = &c->list[i];
+		if (k->mode == VN_DELTA_PLANES || !(k->shape & VN_DELTA_SHAPE_CLASSES) || k->estimate > least + least / 2)
+			continue;
+		int rc = try_candidate(c, k, 0, err);
+		if (rc < 0)
+			return rc;
+		tried++;
+	}
+	return 0;
+}
+
 /* The list is sorted by what entropy promises; how well zstd finds more than entropy is only known by trying. */
 static int try_list(struct vn_delta_coder *c, struct vn_err *err)
 {
 	static const size_t trials[] = { 3, 6, 12 }, finals[] = { 1, 2, 4 };
-	size_t tried = c->count < trials[c->job->effort - 1] ? c->count : trials[c->job->effort - 1];
+	size_t most = trials[c->job->effort - 1], n = 0;
 	struct vn_delta_candidate found[12];
-	size_t n = 0;
-	for (size_t i = 0; i < tried; i++) {
-		struct vn_buf kept = c->best;
-		enum vn_delta_mode mode = c->best_mode;
-		bool have = c->have_best, convert = c->best_convert;
-		c->best = (struct vn_buf)VN_BUF(kept.max);
-		c->have_best = false;
-		int rc = try_candidate(c, &c->list[i], level_of(c, false), err);
-		size_t len = c->have_best ? c->best.len : SIZE_MAX;
-		vn_buf_release(&c->best);
-		c->best = kept, c->best_mode = mode, c->have_best = have, c->best_convert = convert;
-		if (rc < 0)
+	int rc = try_classes(c, err);
+	for (size_t i = 0; i < c->count && n < most && rc == 0; i++) {
+		size_t len, at = n;
+		if (c->list[i].mode != VN_DELTA_PLANES && c->list[i].shape & VN_DELTA_SHAPE_CLASSES)
+			continue;
+		if ((rc = measure(c, &c->list[i], level_of(c, false), &len, err)) < 0)
 			return rc;
-		size_t at = n++;
-		for (; at > 0 && found[at - 1].estimate > len; at--)
+		for (n++; at > 0 && found[at - 1].estimate > len; at--)
 			found[at] = found[at - 1];
 		found[at] = c->list[i];
 		found[at].estimate = len;
 	}
-	for (size_t i = 0; i < n && i < finals[c->job->effort - 1]; i++) {
-		int rc = found[i].estimate == SIZE_MAX ? 0 : try_candidate(c, &found[i], level_of(c, true), err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	for (size_t i = 0; i < n && i < finals[c->job->effort - 1] && rc == 0; i++)
+		if (hopeful(c, found[i].estimate))
+			rc = try_candidate(c, &found[i], level_of(c, true), err);
+	return rc;
 }
 
 static int choose(struct vn_delta_coder *c, struct vn_err *err)
