@@ -28,7 +28,7 @@ static inline size_t vn_delta_cast_end(const struct vn_delta_cast *c)
 
 /* Nothing when no part is converted; else what is copied stands in the list as well. */
 int vn_delta_casts_find(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len, const struct vn_delta_map *map,
-			struct vn_delta_casts *ret, struct vn_err *err);
+			const struct vn_delta_options *options, struct vn_delta_casts *ret, struct vn_err *err);
 
 /* The part of the list that lies in new[start, start + len), as it is written; `ret` receives old converted. */
 int vn_delta_casts_write(const struct vn_delta_casts *casts, const uint8_t *old, size_t old_len, size_t start, size_t len,

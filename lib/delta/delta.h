@@ -60,6 +60,10 @@ int vn_delta_walk(struct vn_in *in, struct vn_delta_head *ret_head,
 		  int (*record)(void *context, const struct vn_delta_record *r, struct vn_err *err), void *context,
 		  struct vn_err *err);
 
+/* new[new_at, new_at + new_len) was made from that part of old, in the same order of elements and perhaps in another type. */
+struct vn_delta_hint {
+	uint64_t new_at, new_len, old_at, old_len;
+};
 struct vn_delta_options {
 	int effort;               /* 1 fast, 2 default, 3 slow; 0 = 2 */
 	uint64_t memory;          /* heap of the decoder that it must fit, 0 = VN_DELTA_MEMORY */
@@ -67,6 +71,9 @@ struct vn_delta_options {
 	/* NULL or: told how many bytes of new are coded so far, by one thread at a time. It begins again for a second try. */
 	void (*progress)(void *context, uint64_t done);
 	void *context;
+	/* Where tensors went: by new_at, without overlap in new. Those that lie outside are left out; wrong ones cost bytes. */
+	const struct vn_delta_hint *hints;
+	size_t nhints;
 };
 #define VN_DELTA_MEMORY (4u << 20)
 

@@ -26,6 +26,7 @@
 #define BUDGET (1u << 29)             /* places in old that are looked at in all */
 #define SNIFF_BUDGET (1u << 26)
 #define SNIFF_MOST 1024
+#define HINTS_TRIED 256
 
 struct pair {
 	uint8_t from, to;
@@ -51,6 +52,8 @@ struct finder {
 	const uint8_t *old, *data;
 	size_t old_len, len;
 	const struct vn_delta_map *map;
+	const struct vn_delta_options *options;
+	size_t hint;                  /* the first that does not end before */
 	struct vn_delta_scaling fit;
 	bool active[GROUPS];
 	struct vn_delta_casts casts;
@@ -261,6 +264,19 @@ static void order_at(const struct finder *f, const struct group *g, size_t at, s
 	vn_delta_order_make(ret, g->pairs[0].from, g->pairs[0].to, f->data + at, count < most ? count : most);
 }
 
+/* Where a hint says that `at` comes from; elements of other widths go from and to a hint's start. -1: no hint. */
+static int64_t hinted(struct finder *f, size_t at, const struct group *g)
+{
+	const struct vn_delta_hint *h = f->options->hints;
+	size_t n = f->options->nhints, in = width_from(g), out = width_to(g);
+	while (f->hint < n && (h[f->hint].new_at + h[f->hint].new_len <= at || h[f->hint].new_len > f->len))
+		f->hint++;
+	if (f->hint == n || h[f->hint].new_at > at || h[f->hint].old_at > f->old_len || h[f->hint].old_len / in != h[f->hint].new_len / out ||
+	    (at - h[f->hint].new_at) % out)
+		return -1;
+	return (int64_t)(h[f->hint].old_at + (at - h[f->hint].new_at) / out * in);
+}
+
 /* Where the last match would go on, over what is converted or over what is not. The best of all pairs. */
 static bool try_expected(struct finder *f, size_t at, unsigned phase, struct match *ret)
 {
@@ -280,7 +296,8 @@ static bool try_expected(struct finder *f, size_t at, unsigned phase, struct mat
 			size_t gap = at - f->new_end, in = width_from(g), out = width_to(g);
 			int64_t end = (int64_t)f->old_end;
 			if ((try_at(f, g, &o, at, end + (int64_t)(gap / out * in), &m) ||
-			     (gap > 0 && try_at(f, g, &o, at, end + (int64_t)gap, &m))) &&
+			     (gap > 0 && try_at(f, g, &o, at, end + (int64_t)gap, &m)) ||
+			     try_at(f, g, &o, at, hinted(f, at, g), &m)) &&
 			    (!found || m.score > ret->score))
 				*ret = m, found = true;
 		}
@@ -336,11 +353,25 @@ static bool sniff_at(struct finder *f, size_t i, size_t s, unsigned phase, bool 
 	return search(f, g, &o, at, middle - REACH, middle + REACH, &m);
 }
 
-static bool sniff(struct finder *f)
+/* The hints that name tensors of another width. */
+static bool sniff_hints(struct finder *f)
 {
 	bool any = false;
+	struct match m;
+	for (size_t i = 0; i < f->options->nhints && i < HINTS_TRIED; i++) {
+		const struct vn_delta_hint *h = &f->options->hints[i];
+		for (size_t g = 0; g < GROUPS && h->old_len != h->new_len && h->new_at < f->len && h->old_at < f->old_len; g++)
+			if (!f->active[g] && h->old_len / width_from(&groups[g]) == h->new_len / width_to(&groups[g]))
+				any |= f->active[g] = match_any(f, &groups[g], (size_t)h->new_at, (size_t)h->old_at, &m);
+	}
+	return any;
+}
+
+static bool sniff(struct finder *f)
+{
 	f->budget = SNIFF_BUDGET;
 	f->most = SNIFF_MOST;
+	bool any = sniff_hints(f);
 	for (int everywhere = 0; everywhere < 2 && !any; everywhere++)
 		for (size_t s = 1; s < SAMPLES; s += everywhere ? 3 : 1)
 			for (size_t i = 0; i < GROUPS; i++)
@@ -447,9 +478,10 @@ static int with_copies(struct finder *f, struct vn_delta_casts *ret, struct vn_e
 }
 
 int vn_delta_casts_find(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len, const struct vn_delta_map *map,
-			struct vn_delta_casts *ret, struct vn_err *err)
+			const struct vn_delta_options *options, struct vn_delta_casts *ret, struct vn_err *err)
 {
-	VN_CLEANUP(finder_release) struct finder f = { .old = old, .data = data, .old_len = old_len, .len = len, .map = map };
+	VN_CLEANUP(finder_release) struct finder f = { .old = old, .data = data, .old_len = old_len, .len = len, .map = map,
+							     .options = options };
 	VN_AUTO(vn_delta_casts) casts = { 0 };
 	if (old_len < SEED_MIN || len < SEED_MIN)
 		return 0;

@@ -313,8 +313,11 @@ static int guess_and_code(struct attempt *form, const struct vn_buf *table, cons
 	VN_AUTO(vn_delta_casts) casts = { 0 };
 	struct vn_delta_head h = vn_delta_inside(&form->head);
 	size_t old_len = (size_t)h.old_size, len = (size_t)h.new_size;
-	int rc = vn_delta_map_make(form->job.old, old_len, form->job.data, len, &map, err);
-	if (rc < 0 || (rc = vn_delta_casts_find(form->job.old, old_len, form->job.data, len, &map, &casts, err)) < 0)
+	struct vn_delta_options hints = *o;
+	if (table)
+		hints.nhints = 0;     /* they speak of the files as they are */
+	int rc = vn_delta_map_make(form->job.old, old_len, form->job.data, len, &hints, &map, err);
+	if (rc < 0 || (rc = vn_delta_casts_find(form->job.old, old_len, form->job.data, len, &map, &hints, &casts, err)) < 0)
 		return rc;
 	form->job.map = &map;
 	form->job.casts = &casts;

@@ -187,6 +187,68 @@ static int64_t brute(const struct index *x, size_t at, size_t len, int64_t aroun
 	return best;
 }
 
+/* ---- hints */
+static bool usable(const struct index *x, const struct vn_delta_hint *h, size_t end)
+{
+	return h->new_at >= end && h->new_at <= x->len && h->new_len <= x->len - h->new_at && h->old_at <= x->old_len &&
+	       h->old_len <= x->old_len - h->old_at;
+}
+
+static int64_t shift_of(const struct vn_delta_hint *h)
+{
+	return (int64_t)h->old_at - (int64_t)h->new_at;
+}
+
+static size_t clipped(const struct vn_delta_segment *s, size_t begin, size_t end, struct vn_delta_segment *ret)
+{
+	size_t from = s->start > begin ? s->start : begin, to = s->start + s->len < end ? s->start + s->len : end;
+	*ret = (struct vn_delta_segment){ from, to > from ? to - from : 0, s->shift };
+	return ret->len;
+}
+
+/* Adds what the segments say of new[begin, end); *segment is the first that may reach into it. */
+static int keep_segments(const struct vn_delta_map *from, size_t *segment, size_t begin, size_t end, struct vn_delta_map *to,
+			 struct vn_err *err)
+{
+	struct vn_delta_segment part;
+	while (*segment < from->count && from->segments[*segment].start + from->segments[*segment].len <= begin)
+		++*segment;
+	for (size_t i = *segment; i < from->count && from->segments[i].start < end; i++) {
+		int rc = clipped(&from->segments[i], begin, end, &part) ? add_segment(to, part.start, part.len, part.shift, err) : 0;
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Where a tensor as a whole explains more than what was found by content, it is one segment. */
+static int take_hints(const struct index *x, const struct vn_delta_options *o, struct vn_delta_map *map, struct vn_err *err)
+{
+	VN_AUTO(vn_delta_map) found = { .segments = map->segments, .count = map->count, .cap = map->cap };
+	size_t at = 0, segment = 0;
+	map->segments = NULL;
+	map->count = map->cap = 0;
+	for (size_t i = 0; i < o->nhints; i++) {
+		const struct vn_delta_hint *h = &o->hints[i];
+		if (!usable(x, h, at) || h->new_len != h->old_len)
+			continue;
+		size_t begin = (size_t)h->new_at, end = begin + (size_t)h->new_len, known = 0;
+		int rc = keep_segments(&found, &segment, at, begin, map, err);
+		if (rc < 0)
+			return rc;
+		struct vn_delta_segment part;
+		for (size_t k = segment; k < found.count && found.segments[k].start < end; k++)
+			if (clipped(&found.segments[k], begin, end, &part))
+				known += equal_bytes(x, part.start, part.len, part.shift);
+		rc = equal_bytes(x, begin, end - begin, shift_of(h)) > known ? add_segment(map, begin, end - begin, shift_of(h), err)
+									   : keep_segments(&found, &segment, begin, end, map, err);
+		if (rc < 0)
+			return rc;
+		at = end;
+	}
+	return keep_segments(&found, &segment, at, x->len, map, err);
+}
+
 static void choose_shifts(const struct index *x, struct vn_delta_map *map)
 {
 	int64_t last = 0;
@@ -216,8 +278,8 @@ static void choose_shifts(const struct index *x, struct vn_delta_map *map)
 	}
 }
 
-int vn_delta_map_make(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len, struct vn_delta_map *ret,
-		      struct vn_err *err)
+int vn_delta_map_make(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len, const struct vn_delta_options *options,
+		      struct vn_delta_map *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_delta_map) map = { 0 };
 	VN_CLEANUP(index_release) struct index x = { .old = old, .data = data, .old_len = old_len, .len = len };
@@ -226,7 +288,8 @@ int vn_delta_map_make(const uint8_t *old, size_t old_len, const uint8_t *data, s
 	if (!map.shifts)
 		return vn_nomem(err);
 	int rc = build_index(&x, err);
-	if (rc < 0 || (rc = find_segments(&x, &map, err)) < 0)
+	if (rc < 0 || (rc = find_segments(&x, &map, err)) < 0 ||
+	    (options && options->nhints && (rc = take_hints(&x, options, &map, err)) < 0))
 		return rc;
 	choose_shifts(&x, &map);
 	*ret = map;

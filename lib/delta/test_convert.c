@@ -344,10 +344,11 @@ static void test_cuts(void)
 }
 
 /* ---- whole files */
-static size_t trip(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len)
+static size_t trip_with(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len, const struct vn_delta_hint *hints,
+			size_t nhints)
 {
 	struct vn_err err = { 0 };
-	struct vn_delta_options options = { .effort = 1 };
+	struct vn_delta_options options = { .effort = 1, .hints = hints, .nhints = nhints };
 	struct vn_delta_bytes bytes;
 	VN_AUTO(vn_buf) delta = VN_BUF(8u << 20), again = VN_BUF(8u << 20);
 	VN_AUTO_OUT *out = NULL, *back = NULL;
@@ -362,6 +363,11 @@ static size_t trip(const uint8_t *old, size_t old_len, const uint8_t *data, size
 	CHECK_OK(vn_out_finish(back, &err), &err);
 	CHECK(again.len == len && memcmp(again.data, data, len) == 0);
 	return delta.len;
+}
+
+static size_t trip(const uint8_t *old, size_t old_len, const uint8_t *data, size_t len)
+{
+	return trip_with(old, old_len, data, len, NULL, 0);
 }
 
 enum { COUNT = 60000, TENSOR = 7500, HEAD = 333 };
@@ -405,6 +411,31 @@ static void test_quantised_files(void)
 	}
 }
 
+/* Every weight moved a little and the tensors stand in another order: nothing but a hint tells where they were. */
+static void test_hints(void)
+{
+	enum { TENSORS = 8, LEN = 4 * TENSOR };
+	VN_AUTO_FREE uint8_t *old = calloc(TENSORS, LEN), *data = calloc(TENSORS, LEN);
+	struct vn_delta_hint hints[TENSORS], wrong[TENSORS];
+	fill_weights(old, TENSORS * TENSOR, TENSOR);
+	for (size_t t = 0; t < TENSORS; t++) {
+		size_t to = (t * 3 + 2) % TENSORS;
+		hints[to] = (struct vn_delta_hint){ to * LEN, LEN, t * LEN, LEN };
+		wrong[to] = (struct vn_delta_hint){ to * LEN, LEN, to == 5 ? UINT64_MAX - 3 : to * LEN + 1, to == 6 ? UINT64_MAX : LEN };
+		for (size_t i = 0; i < LEN; i += 4)
+			vn_put_u32(data + to * LEN + i, vn_get_u32(old + t * LEN + i) + random_u32() % 4096);
+	}
+	size_t blind = trip(old, TENSORS * LEN, data, TENSORS * LEN);
+	CHECK(trip_with(old, TENSORS * LEN, data, TENSORS * LEN, hints, TENSORS) < blind * 7 / 10);
+	CHECK(trip_with(old, TENSORS * LEN, data, TENSORS * LEN, wrong, TENSORS) < blind + blind / 100);
+	/* overlapping and beyond the end */
+	wrong[0] = (struct vn_delta_hint){ 0, UINT64_MAX, 0, UINT64_MAX };
+	wrong[1] = (struct vn_delta_hint){ UINT64_MAX, 16, 0, 16 };
+	wrong[2] = (struct vn_delta_hint){ 4 * LEN, LEN, 4 * LEN, LEN / 2 };
+	wrong[3] = (struct vn_delta_hint){ 3 * LEN, 0, 3 * LEN, 0 };
+	CHECK(trip_with(old, TENSORS * LEN, data, TENSORS * LEN, wrong, TENSORS) < blind + blind / 100);
+}
+
 int main(void)
 {
 	RUN(test_half);
@@ -417,5 +448,6 @@ int main(void)
 	RUN(test_cuts);
 	RUN(test_cast_files);
 	RUN(test_quantised_files);
+	RUN(test_hints);
 	return vn_test_end();
 }

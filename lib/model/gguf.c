@@ -1,11 +1,14 @@
 /* GGUF (ggml docs/gguf.md): "GGUF", u32 version, u64 tensor count, u64 metadata count, metadata {string key, u32 type, value},
  * tensors {string name, u32 n, n dims, u32 type, u64 offset}. A string is u64 length and bytes. Version 1 counts, measures and
- * dimensions in u32; version 3 may be big-endian, which the version word shows. */
+ * dimensions in u32; version 3 may be big-endian, which the version word shows. Offsets count from where the data begins: behind
+ * the tensors, at the next multiple of the alignment. */
 #include "model/look.h"
 #include "util/limits.h"
 #include <string.h>
 
 enum { GGUF_STRING = 8, GGUF_ARRAY = 9, GGUF_U32 = 4 };
+
+#define ALIGNMENT 32                  /* of the data, unless general.alignment says another one */
 
 static const uint8_t value_size[] = { 1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8 };
 
@@ -63,7 +66,8 @@ static void skip_value(struct vn_cur *c, unsigned word, uint64_t type, unsigned 
 	}
 }
 
-static void metadata(struct vn_cur *c, unsigned word, uint64_t n, uint32_t *steps, struct vn_model_facts *ret)
+static void metadata(struct vn_cur *c, unsigned word, uint64_t n, uint32_t *steps, struct vn_model_facts *ret,
+		     uint64_t *ret_alignment)
 {
 	struct vn_bytes size = { c->b.p, 0 };
 	for (uint64_t i = 0; i < n && !c->bad; i++) {
@@ -80,6 +84,8 @@ static void metadata(struct vn_cur *c, unsigned word, uint64_t n, uint32_t *step
 			uint64_t file_type = vn_cur_uint(c, 4);
 			if (file_type < sizeof(file_types) / sizeof(*file_types) && file_types[file_type])
 				VN_FACT(ret->quantisation, file_types[file_type]);
+		} else if (type == GGUF_U32 && vn_bytes_are(key, "general.alignment")) {
+			*ret_alignment = vn_cur_uint(c, 4);
 		} else {
 			skip_value(c, word, type, 0, steps);
 		}
@@ -87,49 +93,90 @@ static void metadata(struct vn_cur *c, unsigned word, uint64_t n, uint32_t *step
 	vn_fact_add(ret->detail, sizeof(ret->detail), size);
 }
 
-static void tensors(struct vn_cur *c, unsigned word, uint64_t n, uint32_t *steps, struct vn_tally *t)
+struct tensor {
+	struct vn_bytes name;
+	const char *element;         /* NULL: unknown */
+	uint64_t offset, bytes;
+};
+
+static bool next_tensor(struct vn_cur *c, unsigned word, struct tensor *ret)
 {
-	for (uint64_t i = 0; i < n && !c->bad; i++) {
-		c->bad |= ++*steps > VN_MAX_MODEL_STEPS;
-		string(c, word);
-		uint64_t dims = vn_cur_uint(c, 4), elements = 1, bytes = 0;
-		bool odd = dims > 8;
-		for (uint64_t d = 0; d < dims && !odd && !c->bad; d++)
-			odd |= __builtin_mul_overflow(elements, vn_cur_uint(c, word), &elements);
-		uint64_t type = vn_cur_uint(c, 4);
-		vn_cur_take(c, 8);
-		if (odd)
-			c->bad = true;
-		if (c->bad || type >= sizeof(types) / sizeof(*types) || !types[type].name)
-			continue;
-		if (!__builtin_mul_overflow(elements / types[type].elements, types[type].bytes, &bytes))
-			vn_tally_add(t, types[type].name, bytes);
+	struct tensor t = { .name = string(c, word) };
+	uint64_t dims = vn_cur_uint(c, 4), elements = 1;
+	bool odd = dims > 8;
+	for (uint64_t d = 0; d < dims && !odd && !c->bad; d++)
+		odd |= __builtin_mul_overflow(elements, vn_cur_uint(c, word), &elements);
+	uint64_t type = vn_cur_uint(c, 4);
+	t.offset = vn_cur_uint(c, 8);
+	c->bad |= odd;
+	if (c->bad)
+		return false;
+	if (type < sizeof(types) / sizeof(*types) && types[type].name &&
+	    !__builtin_mul_overflow(elements / types[type].elements, types[type].bytes, &t.bytes))
+		t.element = types[type].name;
+	*ret = t;
+	return true;
+}
+
+struct head {
+	unsigned word;
+	uint64_t tensors, alignment;
+	uint32_t steps;
+};
+
+/* Up to the tensors; false when there is nothing more to read. */
+static bool read_head(struct vn_cur *c, struct head *h, struct vn_model_facts *ret)
+{
+	uint64_t version = vn_cur_uint(c, 4);
+	if (version && !(version & 0xffffff)) {
+		c->big = true;
+		version >>= 24;
 	}
+	if (version < 1 || version > 3)
+		return false;
+	h->word = version == 1 ? 4 : 8;
+	h->alignment = ALIGNMENT;
+	h->tensors = vn_cur_uint(c, h->word);
+	metadata(c, h->word, vn_cur_uint(c, h->word), &h->steps, ret, &h->alignment);
+	return !c->bad;
 }
 
 bool vn_look_gguf(struct vn_bytes b, struct vn_model_facts *ret)
 {
 	struct vn_cur c = vn_cur_of(b);
+	struct head h = { 0 };
+	struct vn_tally t = { 0 };
+	struct tensor tensor;
 	if (!vn_bytes_start(vn_cur_take(&c, 4), "GGUF", 4))
 		return false;
-	uint64_t version = vn_cur_uint(&c, 4);
-	if (version && !(version & 0xffffff)) {
-		c.big = true;
-		version >>= 24;
-	}
 	VN_FACT(ret->format, "gguf");
-	if (version < 1 || version > 3)
-		return true;
-	unsigned word = version == 1 ? 4 : 8;
-	uint64_t ntensors = vn_cur_uint(&c, word), nmetadata = vn_cur_uint(&c, word);
-	struct vn_tally t = { 0 };
-	uint32_t steps = 0;
-	metadata(&c, word, nmetadata, &steps, ret);
-	if (!c.bad)
-		tensors(&c, word, ntensors, &steps, &t);
+	bool more = read_head(&c, &h, ret);
+	for (uint64_t i = 0; more && i < h.tensors && ++h.steps <= VN_MAX_MODEL_STEPS && next_tensor(&c, h.word, &tensor); i++)
+		vn_tally_add(&t, tensor.element, tensor.bytes);
 	const char *top = vn_tally_top(&t);
 	if (top && !ret->quantisation[0] && (top[0] == 'q' || top[0] == 't' || top[0] == 'm' || !strncmp(top, "iq", 2)))
 		VN_FACT(ret->quantisation, top);
 	vn_fact_tally(ret, &t);
 	return true;
+}
+
+void vn_map_gguf(struct vn_bytes b, struct vn_map *map)
+{
+	struct vn_cur c = vn_cur_of(b), again;
+	struct head h = { 0 };
+	struct vn_model_facts ignored = { 0 };
+	struct tensor t;
+	uint64_t n = 0;
+	if (!vn_bytes_start(vn_cur_take(&c, 4), "GGUF", 4) || !read_head(&c, &h, &ignored) || h.alignment == 0)
+		return;
+	again = c;
+	while (n < h.tensors && n < VN_MAX_MODEL_TENSORS && next_tensor(&c, h.word, &t))
+		n++;
+	if (n < h.tensors || c.at > b.len - (h.alignment - c.at % h.alignment) % h.alignment)
+		return;
+	uint64_t start = c.at + (h.alignment - c.at % h.alignment) % h.alignment;
+	struct vn_bytes data = vn_bytes_at(b, start, b.len - start);
+	while (n-- > 0 && next_tensor(&again, h.word, &t))
+		if (t.element)
+			vn_map_add(map, t.name, t.element, vn_bytes_at(data, t.offset, t.bytes));
 }

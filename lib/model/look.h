@@ -2,6 +2,7 @@
 #ifndef VN_MODEL_LOOK_H
 #define VN_MODEL_LOOK_H
 #include "model/facts.h"
+#include "model/tensors.h"
 #include <stdint.h>
 
 struct vn_bytes {
@@ -99,4 +100,20 @@ struct vn_pickle_facts {
 void vn_pickle_walk(struct vn_bytes b, struct vn_pickle_facts *ret);
 /* "scikit-learn IsolationForest". */
 void vn_pickle_detail(const struct vn_pickle_facts *f, char *out, size_t size);
+
+/* The same formats, tensor by tensor. */
+struct vn_map {
+	struct vn_bytes whole;
+	struct vn_model_tensors *ret;
+	bool failed;                 /* memory is out */
+};
+/* `data` lies in map->whole; NULL map: nothing. */
+void vn_map_add(struct vn_map *map, struct vn_bytes name, const char *element, struct vn_bytes data);
+void vn_map_safetensors(struct vn_bytes b, struct vn_map *map);
+void vn_map_npy(struct vn_bytes b, struct vn_bytes name, struct vn_map *map);
+void vn_map_zip(struct vn_bytes b, struct vn_map *map);
+void vn_map_gguf(struct vn_bytes b, struct vn_map *map);
+void vn_map_tflite(struct vn_bytes b, struct vn_map *map);
+void vn_map_onnx(struct vn_bytes b, struct vn_map *map);
+void vn_map_pickle(struct vn_bytes b, struct vn_map *map);
 #endif

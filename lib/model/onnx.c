@@ -1,6 +1,6 @@
 /* ONNX (onnx.proto): ModelProto 2 producer_name, 3 producer_version, 7 graph, 8 opset_import, 25 functions; GraphProto 1 node,
  * 5 initializer, 15 sparse_initializer; NodeProto 4 op_type, 5 attribute; AttributeProto 5 t, 6 g, 7 floats, 10 tensors,
- * 11 graphs; TensorProto 1 dims, 2 data_type, 4…7, 10, 11 typed data, 9 raw_data, 14 data_location; SparseTensorProto
+ * 11 graphs; TensorProto 1 dims, 2 data_type, 4…7, 10, 11 typed data, 8 name, 9 raw_data, 14 data_location; SparseTensorProto
  * 1 values; FunctionProto 7 node. */
 #include "model/look.h"
 #include "util/limits.h"
@@ -22,6 +22,7 @@ struct walk {
 	struct vn_tally elements;
 	bool quantised, matmul_nbits;
 	uint32_t steps;
+	struct vn_map *map;          /* NULL: facts only */
 };
 
 enum message { GRAPH, NODE, ATTRIBUTE, TENSOR, SPARSE, FUNCTION };
@@ -30,6 +31,7 @@ static void tensor(struct walk *w, struct vn_bytes b)
 {
 	struct vn_cur c = vn_cur_of(b);
 	uint64_t type = 0, n = 1, inside = 0;
+	struct vn_bytes name = { b.p, 0 }, raw = { b.p, 0 };
 	bool odd = false;
 	for (struct vn_pb f; vn_pb_next(&c, &f);) {
 		if (f.number == 1 && f.wire == 0)
@@ -44,11 +46,15 @@ static void tensor(struct walk *w, struct vn_bytes b)
 			}
 		} else if (f.number == 2 && f.wire == 0)
 			type = f.value;
+		else if (f.number == 8 && f.wire == 2)
+			name = f.bytes;
 		else if (f.number == 9 && f.wire == 2)
-			inside = f.bytes.len;
+			raw = f.bytes;
 	}
+	inside = raw.len;
 	if (type >= sizeof(types) / sizeof(*types))
 		return;
+	vn_map_add(w->map, name, types[type].name, raw);
 	uint64_t bytes = inside;
 	if (!inside && (odd || __builtin_mul_overflow(n, types[type].bits, &bytes)))
 		return;
@@ -160,4 +166,13 @@ bool vn_look_onnx(struct vn_bytes b, struct vn_model_facts *ret)
 	VN_FACT(ret->quantisation, quantisation(&w));
 	vn_fact_tally(ret, &w.elements);
 	return true;
+}
+
+void vn_map_onnx(struct vn_bytes b, struct vn_map *map)
+{
+	struct vn_cur c = vn_cur_of(b);
+	struct walk w = { .map = map };
+	for (struct vn_pb f; ++w.steps <= VN_MAX_MODEL_STEPS && vn_pb_next(&c, &f);)
+		if (f.wire == 2 && (f.number == 7 || f.number == 25))
+			message(&w, f.number == 7 ? GRAPH : FUNCTION, f.bytes, 0);
 }

@@ -18,13 +18,14 @@ struct value {
 struct walk {
 	struct vn_cur c;
 	struct vn_pickle_facts *f;
+	struct vn_map *map;          /* NULL: facts only */
 	struct value *memo; /* VN_MAX_PICKLE_MEMO, and as many for a nested pickle */
 	uint64_t memoised, outer_memoised;
 	struct value last, before;   /* the two newest values */
 	struct value dtype, storage; /* the newest of their kind */
 	uint64_t newest_int;
 	bool frombuffer;	   /* protocol 5: numpy's _frombuffer takes the bytes first, then the dtype */
-	uint64_t waiting;	   /* bytes of such a buffer */
+	struct vn_bytes waiting;   /* such a buffer */
 	bool dtype_pending;	   /* numpy.dtype was named; its text comes next */
 	bool dtype_call;	   /* the next REDUCE makes it */
 	bool key_shape, key_align; /* the newest text was this key of a joblib wrapper's state */
@@ -86,12 +87,19 @@ static uint64_t element_size(const char *element)
 	return 16;
 }
 
+static void array(struct walk *w, struct vn_bytes dtype, struct vn_bytes data)
+{
+	const char *element = vn_numpy_element(dtype);
+	vn_tally_add(&w->f->elements, element, data.len);
+	vn_map_add(w->map, (struct vn_bytes){ data.p, 0 }, element, data);
+}
+
 static void new_dtype(struct walk *w, struct vn_bytes text)
 {
 	w->dtype = (struct value){ .kind = V_DTYPE, .a = text };
-	if (w->waiting)
-		vn_tally_add(&w->f->elements, vn_numpy_element(text), w->waiting);
-	w->waiting = 0;
+	if (w->waiting.len)
+		array(w, text, w->waiting);
+	w->waiting.len = 0;
 }
 
 static void global(struct walk *w, struct vn_bytes module, struct vn_bytes name)
@@ -142,9 +150,9 @@ static void integer(struct walk *w, uint64_t n)
 static void blob(struct walk *w, struct vn_bytes bytes)
 {
 	if (w->frombuffer)
-		w->waiting = bytes.len;
+		w->waiting = bytes;
 	else if (w->dtype.kind == V_DTYPE)
-		vn_tally_add(&w->f->elements, vn_numpy_element(w->dtype.a), bytes.len);
+		array(w, w->dtype.a, bytes);
 	w->frombuffer = false;
 	push(w, (struct value){ 0 });
 }
@@ -198,9 +206,9 @@ static void wrapped_array(struct walk *w)
 	if (digits && d.p[digits - 1] == 'U')
 		item *= 4;
 	bool odd = __builtin_mul_overflow(w->shape, item, &bytes);
-	vn_cur_take(&w->c, odd ? UINT64_MAX : bytes);
+	struct vn_bytes data = vn_cur_take(&w->c, odd ? UINT64_MAX : bytes);
 	if (!w->c.bad)
-		vn_tally_add(&w->f->elements, vn_numpy_element(d), bytes);
+		array(w, d, data);
 }
 
 static void persistent(struct walk *w)
@@ -351,11 +359,11 @@ static void take(struct walk *w, uint8_t op, char kind)
 	}
 }
 
-void vn_pickle_walk(struct vn_bytes b, struct vn_pickle_facts *f)
+static void walk(struct vn_bytes b, struct vn_pickle_facts *f, struct vn_map *map)
 {
 	VN_AUTO_FREE struct value *values = calloc(2 * VN_MAX_PICKLE_MEMO, sizeof(*values));
 	*f = (struct vn_pickle_facts){ .quantised = "" };
-	struct walk w = { .c = vn_cur_of(b), .f = f, .memo = values };
+	struct walk w = { .c = vn_cur_of(b), .f = f, .map = map, .memo = values };
 	while (values && !vn_cur_end(&w.c) && ++w.steps <= VN_MAX_MODEL_STEPS) {
 		uint8_t op = (uint8_t)vn_cur_uint(&w.c, 1);
 		if (op == '.') {
@@ -367,6 +375,17 @@ void vn_pickle_walk(struct vn_bytes b, struct vn_pickle_facts *f)
 		if (op != 0x94 && op != 'q' && op != 'r' && op != 'p' && op != 0x95)
 			w.before_op = op;
 	}
+}
+
+void vn_pickle_walk(struct vn_bytes b, struct vn_pickle_facts *f)
+{
+	walk(b, f, NULL);
+}
+
+void vn_map_pickle(struct vn_bytes b, struct vn_map *map)
+{
+	struct vn_pickle_facts ignored;
+	walk(b, &ignored, map);
 }
 
 void vn_pickle_detail(const struct vn_pickle_facts *f, char *out, size_t size)

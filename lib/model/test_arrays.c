@@ -70,10 +70,35 @@ static void test_hdf5(void)
 	CHECK_STR(f.format, "keras");
 }
 
+static void test_npy_tensor(void)
+{
+	struct made m = { .n = 0 };
+	npy(&m, "<f4");
+	AUTO_TENSORS t = tensors("w.npy", &m);
+	CHECK_EQ(t.count, 1);
+	CHECK_TENSOR(t, 0, "", "f32", m.n - 32, 32);
+}
+
+static void test_safetensors_tensors(void)
+{
+	struct made m = { .n = 0 };
+	safetensors(&m, "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+			"\"w\":{\"dtype\":\"BF16\",\"shape\":[40],\"data_offsets\":[16,96]},"
+			"\"out\":{\"dtype\":\"BF16\",\"shape\":[40],\"data_offsets\":[16,101]}}    ");
+	AUTO_TENSORS t = tensors("model.safetensors", &m);
+	CHECK_EQ(t.count, 2);
+	for (size_t i = 0; i < t.count; i++)
+		CHECK_STR(t.list[i].element, t.list[i].len == 16 ? "f32" : "bf16");
+	CHECK_TENSOR(t, t.list[0].len == 16 ? 0u : 1u, "b", "f32", m.n - 100, 16);
+	CHECK_TENSOR(t, t.list[0].len == 16 ? 1u : 0u, "w", "bf16", m.n - 84, 80);
+}
+
 int main(void)
 {
 	RUN(test_npy);
 	RUN(test_safetensors);
 	RUN(test_hdf5);
+	RUN(test_npy_tensor);
+	RUN(test_safetensors_tensors);
 	return vn_test_end();
 }

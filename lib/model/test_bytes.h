@@ -2,11 +2,12 @@
 #ifndef VN_MODEL_TEST_BYTES_H
 #define VN_MODEL_TEST_BYTES_H
 #include "model/look.h"
+#include "util/cleanup.h"
 #include "util/test.h"
 #include <stdlib.h>
 
 struct made {
-	uint8_t p[16384];
+	uint8_t p[20480];
 	size_t n;
 };
 static inline void put(struct made *m, const void *bytes, size_t len)
@@ -79,5 +80,39 @@ static inline struct vn_model_facts look(const char *path, const struct made *m)
 		CHECK_STR((f).detail, (detail_));                  \
 		CHECK_STR((f).element, (element_));                \
 		CHECK_STR((f).quantisation, (quantisation_));      \
+	} while (0)
+
+/* The tensors of an exact-size copy; then those of every shorter one, which must lie inside it. */
+static inline struct vn_model_tensors tensors(const char *path, const struct made *m)
+{
+	struct vn_model_tensors whole = { 0 };
+	for (size_t n = m->n;; n -= n > 2048 ? 97 : 1) {
+		struct vn_err err = { 0 };
+		struct vn_model_tensors t = { 0 };
+		uint8_t *exact = malloc(n ? n : 1);
+		if (exact)
+			memcpy(exact, m->p, n);
+		CHECK_OK(vn_model_tensors(path, exact, exact ? n : 0, &t, &err), &err);
+		for (size_t i = 0; i < t.count; i++)
+			CHECK(t.list[i].at <= n && t.list[i].len <= n - t.list[i].at);
+		free(exact);
+		if (n == m->n)
+			whole = t;
+		else
+			vn_model_tensors_release(&t);
+		if (!n)
+			return whole;
+	}
+}
+#define AUTO_TENSORS VN_CLEANUP(vn_model_tensors_release) struct vn_model_tensors
+#define CHECK_TENSOR(t, i, name_, element_, at_, len_)     \
+	do {                                               \
+		CHECK((t).count > (i));                    \
+		if ((t).count <= (i))                      \
+			break;                             \
+		CHECK_STR((t).list[i].name, (name_));      \
+		CHECK_STR((t).list[i].element, (element_));\
+		CHECK_EQ((t).list[i].at, (at_));           \
+		CHECK_EQ((t).list[i].len, (len_));         \
 	} while (0)
 #endif

@@ -103,11 +103,25 @@ static void test_hostile(void)
 	CHECK_FACTS(f, "gguf", "", "", "");
 }
 
+static void test_tensors(void)
+{
+	for (uint32_t v = 1; v <= 3; v++) {
+		struct made m = model(v, 15, 24);
+		size_t data = (m.n + 31) / 32 * 32;
+		put_zeros(&m, data - m.n + 16384);
+		AUTO_TENSORS t = tensors("m.gguf", &m);
+		CHECK_EQ(t.count, 2);
+		CHECK_TENSOR(t, 0, "norm", "f32", data, 512);
+		CHECK_TENSOR(t, 1, "w", "i8", data, 16384);
+	}
+}
+
 int main(void)
 {
 	RUN(test_versions);
 	RUN(test_types);
 	RUN(test_big_endian);
 	RUN(test_hostile);
+	RUN(test_tensors);
 	return vn_test_end();
 }

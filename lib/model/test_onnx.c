@@ -116,6 +116,35 @@ static void test_named_so_only(void)
 	CHECK_FACTS(f, "ort", "ONNX Runtime", "", "");
 }
 
+static void named_tensor(struct made *graph, unsigned field, const char *name, unsigned type, size_t raw)
+{
+	static const uint8_t zeros[1024];
+	struct made t = { .n = 0 };
+	pb_int(&t, 2, type);
+	pb_text(&t, 8, name);
+	pb_bytes(&t, 9, zeros, raw);
+	pb_made(graph, field, &t);
+}
+
+/* In the graph itself, in the attribute of a node, and in a graph within. */
+static void test_tensors(void)
+{
+	struct made inner = { .n = 0 }, attribute = { .n = 0 }, value = { .n = 0 }, g = { .n = 0 }, m = { .n = 0 };
+	named_tensor(&inner, 5, "inner.w", 10, 300);
+	pb_made(&attribute, 6, &inner);
+	named_tensor(&value, 5, "value", 11, 80);
+	add_node(&g, "If", &attribute);
+	add_node(&g, "Constant", &value);
+	named_tensor(&g, 5, "w", 1, 400);
+	pb_int(&m, 1, 8);
+	pb_made(&m, 7, &g);
+	AUTO_TENSORS t = tensors("net.onnx", &m);
+	CHECK_EQ(t.count, 3);
+	CHECK_TENSOR(t, 2, "w", "f32", m.n - 400, 400);
+	CHECK(t.count == 3 && !strcmp(t.list[0].name, "inner.w") && t.list[0].len == 300 && !strcmp(t.list[0].element, "f16"));
+	CHECK(t.count == 3 && !strcmp(t.list[1].name, "value") && t.list[1].len == 80 && !strcmp(t.list[1].element, "f64"));
+}
+
 int main(void)
 {
 	RUN(test_plain);
@@ -124,5 +153,6 @@ int main(void)
 	RUN(test_external_data);
 	RUN(test_deep);
 	RUN(test_named_so_only);
+	RUN(test_tensors);
 	return vn_test_end();
 }

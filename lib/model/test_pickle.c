@@ -45,6 +45,9 @@ static void test_sklearn(void)
 	PUT(&m, "b.");
 	struct vn_model_facts f = look("opt/model.pkl", &m);
 	CHECK_FACTS(f, "pickle", "scikit-learn IsolationForest", "f64", "none");
+	AUTO_TENSORS t = tensors("opt/model.pkl", &m);
+	CHECK_EQ(t.count, 1);
+	CHECK_TENSOR(t, 0, "", "f64", m.n - 39, 32);
 	f = look("opt/model.joblib", &m);
 	CHECK_FACTS(f, "joblib", "scikit-learn IsolationForest", "f64", "none");
 	f = look("opt/model", &m);

@@ -117,11 +117,22 @@ static void test_broken(void)
 	}
 }
 
+static void test_tensors(void)
+{
+	struct made m = { .n = 0 };
+	model(&m, (const struct tensor[]){ { 0, 400, false }, { 9, 40, true } }, 2);
+	AUTO_TENSORS t = tensors("opt/model.tflite", &m);
+	CHECK_EQ(t.count, 2);
+	CHECK(t.count == 2 && t.list[0].len == 400 && !strcmp(t.list[0].element, "f32"));
+	CHECK_TENSOR(t, 1, "", "i8", m.n - 40, 40);
+}
+
 int main(void)
 {
 	RUN(test_float);
 	RUN(test_half);
 	RUN(test_quantised);
 	RUN(test_broken);
+	RUN(test_tensors);
 	return vn_test_end();
 }

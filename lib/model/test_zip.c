@@ -119,6 +119,29 @@ static void test_other(void)
 	CHECK_FACTS(f, "", "", "", "");
 }
 
+static void test_tensors(void)
+{
+	static const char npy[] = "\x93NUMPY\1\0\x2b\0{'descr': '<f8', 'shape': (2,), 'pad': ''}\n0123456789abcdef";
+	struct archive z = { .n = 0 };
+	add(&z, "x.npy", 8, npy, sizeof(npy) - 1);
+	add(&z, "w.npy", 0, npy, sizeof(npy) - 1);
+	size_t end = z.m.n;
+	struct made m = whole(&z);
+	{
+		AUTO_TENSORS t = tensors("w.npz", &m);
+		CHECK_EQ(t.count, 1);
+		CHECK_TENSOR(t, 0, "w.npy", "f64", end - 16, 16);
+	}
+	z = (struct archive){ .n = 0 };
+	add(&z, "archive/data.pkl", 0, data_pkl, sizeof(data_pkl) - 1);
+	add(&z, "archive/data/0", 0, "0123456789012345", 16);
+	end = z.m.n;
+	m = whole(&z);
+	AUTO_TENSORS t = tensors("m.pt", &m);
+	CHECK_EQ(t.count, 1);
+	CHECK_TENSOR(t, 0, "/data/0", "", end - 16, 16);
+}
+
 int main(void)
 {
 	RUN(test_torch);
@@ -126,5 +149,6 @@ int main(void)
 	RUN(test_npz);
 	RUN(test_keras);
 	RUN(test_other);
+	RUN(test_tensors);
 	return vn_test_end();
 }

@@ -65,29 +65,42 @@ struct walk {
 	uint32_t nbuffers;
 	struct vn_tally elements, weights; /* weights: without indices and biases */
 	uint32_t steps;
+	struct vn_map *map;          /* NULL: facts only */
 };
 
-static uint64_t buffer_size(const struct walk *w, uint32_t i)
+static uint64_t u64_at(struct vn_bytes b, size_t at)
 {
+	struct vn_cur c = vn_cur_of(vn_bytes_at(b, at, 8));
+	return vn_cur_uint(&c, 8);
+}
+
+/* *ret_data is empty when it is not in this file. */
+static uint64_t buffer_size(const struct walk *w, uint32_t i, struct vn_bytes *ret_data)
+{
+	*ret_data = (struct vn_bytes){ w->b.p, 0 };
 	if (i >= w->nbuffers)
 		return 0;
 	size_t table = follow(w->b, w->buffers + 4 * (size_t)i);
-	uint64_t inside = vector_bytes(w->b, field(w->b, table, 0)).len;
-	size_t size = field(w->b, table, 2);
-	if (inside || !size)
-		return inside;
+	struct vn_bytes inside = vector_bytes(w->b, field(w->b, table, 0));
+	size_t offset = field(w->b, table, 1), size = field(w->b, table, 2);
+	*ret_data = inside;
+	if (inside.len || !size)
+		return inside.len;
 	/* a model beyond 2 GB keeps data behind the flatbuffer: Buffer.offset, Buffer.size */
-	struct vn_cur c = vn_cur_of(vn_bytes_at(w->b, size, 8));
-	return vn_cur_uint(&c, 8);
+	if (offset)
+		*ret_data = vn_bytes_at(w->b, u64_at(w->b, offset), u64_at(w->b, size));
+	return u64_at(w->b, size);
 }
 
 static void tensor(struct walk *w, size_t table)
 {
 	size_t at = field(w->b, table, 1), buffer = field(w->b, table, 2), scales = 0;
 	uint8_t type = at && at < w->b.len ? w->b.p[at] : 0;
-	uint64_t bytes = buffer_size(w, buffer ? u32_at(w->b, buffer) : 0);
+	struct vn_bytes data;
+	uint64_t bytes = buffer_size(w, buffer ? u32_at(w->b, buffer) : 0, &data);
 	if (!bytes || type >= sizeof(types) / sizeof(*types) || !types[type])
 		return;
+	vn_map_add(w->map, vector_bytes(w->b, field(w->b, table, 3)), types[type], data);
 	size_t quantization = follow(w->b, field(w->b, table, 4));
 	bool quantised = vector(w->b, field(w->b, quantization, 2), 4, &scales) > 0;
 	vn_tally_add(&w->elements, types[type], bytes);
@@ -113,16 +126,29 @@ static void subgraphs(struct walk *w, size_t model)
 	}
 }
 
+static size_t walk_model(struct walk *w)
+{
+	size_t model = u32_at(w->b, 0);
+	if (model >= w->b.len)
+		model = 0;
+	w->nbuffers = vector(w->b, field(w->b, model, 4), 4, &w->buffers);
+	subgraphs(w, model);
+	return model;
+}
+
+void vn_map_tflite(struct vn_bytes b, struct vn_map *map)
+{
+	struct walk w = { .b = b, .map = map };
+	if (b.len >= 8 && !memcmp(b.p + 4, "TFL3", 4))
+		walk_model(&w);
+}
+
 bool vn_look_tflite(struct vn_bytes b, struct vn_model_facts *ret)
 {
 	if (b.len < 8 || memcmp(b.p + 4, "TFL3", 4))
 		return false;
-	size_t model = u32_at(b, 0);
-	if (model >= b.len)
-		model = 0;
 	struct walk w = { .b = b };
-	w.nbuffers = vector(b, field(b, model, 4), 4, &w.buffers);
-	subgraphs(&w, model);
+	size_t model = walk_model(&w);
 	VN_FACT(ret->format, "tflite");
 	vn_fact_add(ret->detail, sizeof(ret->detail), vector_bytes(b, field(b, model, 3)));
 	const char *weights = vn_tally_top(&w.weights);

@@ -177,3 +177,24 @@ bool vn_look_zip(struct vn_bytes b, struct vn_model_facts *ret)
 		return false;
 	return true;
 }
+
+/* "archive/data/7" without the archive's name, which is that of the file it was saved to. */
+static struct vn_bytes storage_name(struct vn_bytes name)
+{
+	size_t at = vn_bytes_find(name, "/data/");
+	return vn_bytes_at(name, at, at < name.len ? name.len - at : 0);
+}
+
+void vn_map_zip(struct vn_bytes b, struct vn_map *map)
+{
+	struct vn_cur dir = vn_cur_of(directory(b));
+	struct member m;
+	uint32_t steps = 0;
+	while (++steps <= VN_MAX_MODEL_STEPS && next_member(b, &dir, &m)) {
+		struct vn_bytes storage = storage_name(m.name);
+		if (ends(m.name, ".npy"))
+			vn_map_npy(m.data, m.name, map);
+		else if (storage.len)
+			vn_map_add(map, storage, NULL, m.data);
+	}
+}

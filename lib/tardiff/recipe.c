@@ -164,7 +164,7 @@ int vn_tardiff_put_ranges(struct vn_tardiff_recipe *r, const uint8_t *old, size_
 	size_t at = 0;
 	if (!residual)
 		return vn_nomem(err);
-	int rc = vn_delta_map_make(old, old_len, data, len, &map, err);
+	int rc = vn_delta_map_make(old, old_len, data, len, NULL, &map, err);
 	for (size_t i = 0; rc == 0 && i < map.count; i++) {
 		const struct vn_delta_segment *s = &map.segments[i];
 		if (s->len < SEGMENT || !inside(&x, s->start, s->len, s->shift))

@@ -32,6 +32,7 @@
 #define VN_MAX_MODEL_STEPS (4u << 20)     /* tensors, opcodes, members looked at in one model file */
 #define VN_MAX_MODEL_DEPTH 32             /* nested graphs, arrays of arrays */
 #define VN_MAX_MODEL_HEADER (4u << 20)    /* JSON header of a safetensors file; larger ones are not read */
+#define VN_MAX_MODEL_TENSORS 65536        /* tensors of one file that are paired with those of another */
 #define VN_MAX_PICKLE_MEMO 65536          /* memo entries that a walk over a pickle remembers */
 #define VN_MAX_TOKEN_BODY (1u << 20)      /* reply of a token server */
 #define VN_MAX_ERROR_BODY (64u << 10)     /* error reply of a registry */
