@@ -166,6 +166,17 @@ int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subj
 }
 
 /* ---- writing */
+bool vn_referrers_has_subject(const void *manifest, size_t len)
+{
+	VN_AUTO_JSON *doc = NULL;
+	struct vn_err ignored = { 0 };
+
+	if (vn_json_parse(manifest, len, "manifest", &doc, &ignored) < 0)
+		return false;
+	struct vn_jv root = vn_jv_root(doc, "manifest"), subject = vn_jv_get(&root, "subject");
+	return vn_jv_is_object(&subject);
+}
+
 /* The descriptor that stands for a manifest among its subject's referrers. */
 static int describe(const struct vn_desc *desc, const void *manifest, size_t len, struct vn_digest *ret_subject,
 		    struct vn_desc *ret, struct vn_err *err)

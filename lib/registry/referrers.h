@@ -9,6 +9,7 @@ int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, cons
 /* As vn_registry_refer(); `listed`: what the registry said when it took the manifest, NULL = not known. */
 int vn_referrers_add(struct vn_client *c, const struct vn_desc *desc, const void *manifest, size_t len, const char *replaces,
 		     const bool *listed, bool *ret_api, struct vn_err *err);
+bool vn_referrers_has_subject(const void *manifest, size_t len);
 /* Referrers Tag Schema: ALGORITHM "-" HEX, cut to 32 and 64 characters. */
 #define VN_REFERRERS_TAG 98
 void vn_referrers_tag_name(const struct vn_digest *subject, char ret[VN_REFERRERS_TAG]);

@@ -38,9 +38,9 @@ int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subj
 void vn_referrers_release(struct vn_referrers *referrers);
 /* The artifact type of one of them, "" = none. */
 const char *vn_referrer_type(const struct vn_desc *referrer);
-/* Sees to it that a manifest with a subject, which was just put through this registry sink, is among the subject's referrers:
- * where the registry does not list it (*ret_api false), the index under the fallback tag names it from now on. `replaces` (may
- * be NULL): the annotation by which an older entry of the same type is known to be out of date. */
+/* A registry sink lists every manifest with a subject that it puts, in the index under the fallback tag where the registry does
+ * not do it, and warns when that fails. This makes sure of it for the last one: whether the registry lists it (*ret_api), and
+ * that the index names no older entry of the same type and with the same value of the annotation `replaces` (may be NULL). */
 int vn_registry_refer(struct vn_sink *k, const struct vn_desc *desc, const void *manifest, size_t len, const char *replaces,
 		      bool *ret_api, struct vn_err *err);
 

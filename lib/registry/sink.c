@@ -72,9 +72,14 @@ static int sink_put_manifest(struct vn_sink *k, const struct vn_desc *desc, cons
 			       k->ref.digest.text, desc->digest.text);
 	struct registry_sink *r = of(k);
 	const char *name = tagged ? name_of(&k->ref) : desc->digest.text;
+	struct vn_err unlisted = { 0 };
+	bool listed;
 	if (vn_manifest_put(r->client, name, desc, bytes, len, &r->put_listed, err) < 0)
 		return -err->code;
 	r->put = desc->digest;
+	if (!r->put_listed && vn_referrers_has_subject(bytes, len) &&
+	    vn_referrers_add(r->client, desc, bytes, len, NULL, &r->put_listed, &listed, &unlisted) < 0)
+		vn_warn(k->events, "the manifest %.19s… is stored, but not listed as a referrer: %s", desc->digest.text, unlisted.text);
 	return 0;
 }
 

@@ -219,23 +219,49 @@ static void test_tag_name(void)
 #define PUT_ARTIFACT(answer) { "PUT /v2/a/manifests/delta-1 ", MANIFEST, answer, "" }
 #define PUT_TAG(has) { "PUT /v2/a/manifests/" TAG " ", has, "201", "" }
 
-static int refer_with(struct fake_world *w, const char *manifest, bool put, bool *ret_api, struct vn_err *err)
+static void describe(const char *manifest, struct vn_desc *ret)
 {
-	VN_AUTO_SINK *k = fake_sink(w, "a:delta-1");
-	VN_AUTO(vn_desc) desc = { 0 };
+	struct vn_err err = { 0 };
 	struct vn_digest digest;
 
-	CHECK_OK(vn_digest_of(manifest, strlen(manifest), &digest, err), err);
-	CHECK_OK(vn_desc_init(&desc, VN_MT_OCI_MANIFEST, &digest, (int64_t)strlen(manifest), err), err);
-	if (put && k->ops->put_manifest(k, &desc, manifest, strlen(manifest), true, err) < 0)
-		return -err->code;
-	return vn_registry_refer(k, &desc, manifest, strlen(manifest), "from", ret_api, err);
+	CHECK_OK(vn_digest_of(manifest, strlen(manifest), &digest, &err), &err);
+	CHECK_OK(vn_desc_init(ret, VN_MT_OCI_MANIFEST, &digest, (int64_t)strlen(manifest), &err), &err);
+}
+
+/* `listed`: as vn_referrers_add(). */
+static int refer_with(const struct fake_step *script, struct fake_world *w, const char *manifest, const bool *listed, bool *ret_api,
+		      struct vn_err *err)
+{
+	VN_AUTO(vn_desc) desc = { 0 };
+	struct vn_client *c = NULL;
+
+	describe(manifest, &desc);
+	fake_world_open(w, script);
+	CHECK_OK(vn_client_open(w->fake.host, "a", &w->opt, &w->events, &c, err), err);
+	int n = vn_referrers_add(c, &desc, manifest, strlen(manifest), "from", listed, ret_api, err);
+	vn_client_close(c);
+	fake_stop(&w->fake);
+	return n;
 }
 
 static int refer(const struct fake_step *script, struct fake_world *w, bool *ret_api, struct vn_err *err)
 {
+	static const bool not_listed;
+	return refer_with(script, w, MANIFEST, &not_listed, ret_api, err);
+}
+
+/* Put through a sink, and made sure of. */
+static int put(const struct fake_step *script, struct fake_world *w, bool *ret_api, struct vn_err *err)
+{
+	VN_AUTO(vn_desc) desc = { 0 };
+
+	describe(MANIFEST, &desc);
 	fake_world_open(w, script);
-	int n = refer_with(w, MANIFEST, true, ret_api, err);
+	struct vn_sink *k = fake_sink(w, "a:delta-1");
+	int n = k->ops->put_manifest(k, &desc, MANIFEST, strlen(MANIFEST), true, err);
+	if (n == 0)
+		n = vn_registry_refer(k, &desc, MANIFEST, strlen(MANIFEST), "from", ret_api, err);
+	vn_sink_close(k);
 	fake_stop(&w->fake);
 	return n;
 }
@@ -255,7 +281,7 @@ static void test_registry_lists(void)
 	struct vn_err err = { 0 };
 	bool api = false;
 
-	CHECK_OK(refer(script, &w, &api, &err), &err);
+	CHECK_OK(put(script, &w, &api, &err), &err);
 	CHECK(api);
 }
 
@@ -276,10 +302,10 @@ static void test_fallback_is_written(void)
 {
 	const char *ours = index_of_ours("");
 	const struct fake_step script[] = {
-		PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), PUT_TAG(ours), HEAD_TAG(THERE), GET_TAG(ours), { 0 },
+		PING, HEAD_TAG("404"), PUT_TAG(ours), HEAD_TAG(THERE), GET_TAG(ours), { 0 },
 	};
 	/* nothing to do */
-	const struct fake_step again[] = { PING, PUT_ARTIFACT("201"), HEAD_TAG(THERE), GET_TAG(ours), { 0 } };
+	const struct fake_step again[] = { PING, HEAD_TAG(THERE), GET_TAG(ours), { 0 } };
 	struct fake_world w;
 	struct vn_err err = { 0 };
 	bool api = true;
@@ -295,7 +321,6 @@ static void test_fallback_keeps_and_replaces(void)
 	const char *after = index_of_ours(ENTRY(TWO, DELTA, "y") "," ENTRY(ONE, "application/other", "x") ",");
 	const struct fake_step script[] = {
 		PING,
-		PUT_ARTIFACT("201"),
 		HEAD_TAG(THERE),
 		GET_TAG(INDEX(ENTRY(ONE, DELTA, "x") "," ENTRY(TWO, DELTA, "y") "," ENTRY(ONE, "application/other", "x"))),
 		PUT_TAG(after),
@@ -312,24 +337,24 @@ static void test_fallback_keeps_and_replaces(void)
 static void test_race(void)
 {
 	const char *ours = index_of_ours(""), *lost = INDEX(ENTRY(TWO, DELTA, "y"));
-	struct fake_step script[32] = { PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), PUT_TAG(ours) };
+	struct fake_step script[32] = { PING, HEAD_TAG("404"), PUT_TAG(ours) };
 	struct fake_world w;
 	struct vn_err err = { 0 };
 	bool api;
 	/* our entry is gone, and theirs must stay; every time */
 	for (size_t i = 0; i < 5; i++) {
-		script[4 + 3 * i] = (struct fake_step)HEAD_TAG(THERE);
-		script[5 + 3 * i] = (struct fake_step)GET_TAG(lost);
+		script[3 + 3 * i] = (struct fake_step)HEAD_TAG(THERE);
+		script[4 + 3 * i] = (struct fake_step)GET_TAG(lost);
 		if (i < 4)
-			script[6 + 3 * i] = (struct fake_step)PUT_TAG("\"from\":\"y\"}},{\"mediaType\"");
+			script[5 + 3 * i] = (struct fake_step)PUT_TAG("\"from\":\"y\"}},{\"mediaType\"");
 	}
 	CHECK_EQ(refer(script, &w, &api, &err), -VN_ENETWORK);
 	CHECK_HAS(err.text, "others write it at the same time");
 	CHECK_EQ(w.pauses, 5);
 	/* the second time it holds */
-	script[7] = (struct fake_step)HEAD_TAG(THERE);
-	script[8] = (struct fake_step)GET_TAG(ours);
-	memset(&script[9], 0, sizeof script[9]);
+	script[6] = (struct fake_step)HEAD_TAG(THERE);
+	script[7] = (struct fake_step)GET_TAG(ours);
+	memset(&script[8], 0, sizeof script[8]);
 	CHECK_OK(refer(script, &w, &api, &err), &err);
 }
 
@@ -338,7 +363,6 @@ static void test_deleted_entries_are_dropped(void)
 	const char *after = index_of_ours(ENTRY(TWO, DELTA, "y") ",");
 	const struct fake_step script[] = {
 		PING,
-		PUT_ARTIFACT("201"),
 		HEAD_TAG(THERE),
 		GET_TAG(INDEX(ENTRY(ONE, DELTA, "z") "," ENTRY(TWO, DELTA, "y"))),
 		{ "PUT /v2/a/manifests/" TAG " ", NULL, "400", "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\"}]}" },
@@ -352,7 +376,7 @@ static void test_deleted_entries_are_dropped(void)
 	};
 	/* nothing is gone: the registry's own reason is told */
 	const struct fake_step refused[] = {
-		PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), { "PUT /v2/a/manifests/" TAG " ", NULL, "400", "no indexes here" }, { 0 },
+		PING, HEAD_TAG("404"), { "PUT /v2/a/manifests/" TAG " ", NULL, "400", "no indexes here" }, { 0 },
 	};
 	struct fake_world w;
 	struct vn_err err = { 0 };
@@ -366,7 +390,7 @@ static void test_deleted_entries_are_dropped(void)
 static void test_tag_that_is_no_index(void)
 {
 	static const struct fake_step script[] = {
-		PING, PUT_ARTIFACT("201"), IMAGE_TAG, { 0 },
+		PING, IMAGE_TAG, { 0 },
 	};
 	struct fake_world w;
 	struct vn_err err = { 0 };
@@ -385,9 +409,7 @@ static void test_not_put_here(void)
 	struct vn_err err = { 0 };
 	bool api = false;
 
-	fake_world_open(&w, script);
-	CHECK_OK(refer_with(&w, MANIFEST, false, &api, &err), &err);
-	fake_stop(&w.fake);
+	CHECK_OK(refer_with(script, &w, MANIFEST, NULL, &api, &err), &err);
 	CHECK(api);
 }
 
@@ -398,24 +420,41 @@ static void test_no_subject(void)
 	struct vn_err err = { 0 };
 	bool api;
 
-	fake_world_open(&w, none);
-	CHECK_EQ(refer_with(&w, "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}", false, &api, &err), -VN_EFORMAT);
+	CHECK_EQ(refer_with(none, &w, "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}", NULL, &api, &err), -VN_EFORMAT);
 	CHECK_HAS(err.text, "has no subject");
-	fake_stop(&w.fake);
+}
+
+static void test_sink(void)
+{
+	const char *ours = index_of_ours("");
+	const struct fake_step script[] = {
+		PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), PUT_TAG(ours), HEAD_TAG(THERE), GET_TAG(ours), HEAD_TAG(THERE), GET_TAG(ours),
+		{ 0 },
+	};
+	/* it is stored all the same */
+	const struct fake_step unlisted[] = {
+		PING, PUT_ARTIFACT("201"), HEAD_TAG("404"), { "PUT /v2/a/manifests/" TAG " ", NULL, "400", "no indexes here" },
+		HEAD_TAG(THERE), GET_TAG(ours), { 0 },
+	};
+	struct fake_world w;
+	struct vn_err err = { 0 };
+	bool api = true;
+
+	CHECK_OK(put(script, &w, &api, &err), &err);
+	CHECK(!api);
+	CHECK_OK(put(unlisted, &w, &api, &err), &err);
+	CHECK_HAS(w.told, "is stored, but not listed as a referrer: ");
+	CHECK_HAS(w.told, "no indexes here");
 }
 
 static void test_registry_takes_no_artifacts(void)
 {
-	static const struct fake_step script[] = {
-		PING,
-		PUT_ARTIFACT("400\nContent-Type: application/json"),
-		{ 0 },
-	};
+	static const struct fake_step script[] = { PING, PUT_ARTIFACT("400"), { 0 } };
 	struct fake_world w;
 	struct vn_err err = { 0 };
 	bool api;
 
-	CHECK_EQ(refer(script, &w, &api, &err), -VN_EFORMAT);
+	CHECK_EQ(put(script, &w, &api, &err), -VN_EFORMAT);
 	CHECK_HAS(err.text, "answered 400");
 	CHECK_HAS(err.hint, "Some registries take no artifacts");
 }
@@ -439,6 +478,7 @@ int main(void)
 	RUN(test_tag_that_is_no_index);
 	RUN(test_not_put_here);
 	RUN(test_no_subject);
+	RUN(test_sink);
 	RUN(test_registry_takes_no_artifacts);
 	return vn_test_end();
 }
