@@ -3,14 +3,13 @@
 #define VN_REBASE_CONTENTS_H
 #include "rebase/payload.h"
 
-struct vn_contents {
+struct vn_payload_contents {
 	struct vn_tmp spool;
 	uint64_t *at;                /* of each slot */
 	size_t n;
 };
-/* Gives every item that has contents of its own a slot. Only layers that hold some are read, and only as far as needed. What is read
- * must have the fingerprint that the comparison saw. */
-int vn_contents_read(const struct vn_diff *diff, struct vn_payload *payload, const struct vn_index_options *options,
-		     struct vn_contents *ret, struct vn_err *err);
-void vn_contents_release(struct vn_contents *contents);
+/* Gives every item that has contents of its own a slot, and fills it. */
+int vn_payload_read(const struct vn_diff *diff, struct vn_payload *payload, const struct vn_index_options *options,
+		    struct vn_payload_contents *ret, struct vn_err *err);
+void vn_payload_contents_release(struct vn_payload_contents *contents);
 #endif

@@ -11,7 +11,7 @@ static void one_release(struct vn_rebase_one *o)
 	vn_diff_free(o->diff);
 	vn_diff_free(o->proof);
 	vn_payload_release(&o->payload);
-	vn_contents_release(&o->contents);
+	vn_payload_contents_release(&o->contents);
 	for (size_t i = 0; i < o->nblobs; i++)
 		vn_veneer_blob_release(&o->blobs[i]);
 	vn_document_release(&o->doc);
@@ -50,7 +50,7 @@ static int add_one(struct vn_rebase *r, struct vn_rebase_one **ret, struct vn_er
 		return vn_nomem(err);
 	r->list = larger;
 	memset(&r->list[r->n], 0, sizeof(*larger));
-	r->list[r->n].contents = (struct vn_contents){ VN_TMP, NULL, 0 };
+	r->list[r->n].contents = (struct vn_payload_contents){ VN_TMP, NULL, 0 };
 	*ret = &r->list[r->n++];
 	return 0;
 }
@@ -315,7 +315,7 @@ static int plan(const struct vn_rebase_input *in, enum vn_family only, struct vn
 	if (rc == 0)
 		rc = gather(in, &payload_options, o, err);
 	if (rc == 0)
-		rc = vn_contents_read(o->diff, &o->payload, &in->index, &o->contents, err);
+		rc = vn_payload_read(o->diff, &o->payload, &in->index, &o->contents, err);
 	if (rc == 0)
 		rc = vn_veneer_write(&o->payload, &o->contents, family, o->blobs, &o->nblobs, err);
 	if (rc < 0)

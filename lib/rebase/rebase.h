@@ -13,7 +13,7 @@ struct vn_rebase_one {
 	struct vn_image view;        /* OLD down to its base */
 	struct vn_diff *diff;        /* view against NEW */
 	struct vn_payload payload;
-	struct vn_contents contents;
+	struct vn_payload_contents contents;
 	struct vn_veneer_blob blobs[VN_ROLES];
 	size_t nblobs;
 	struct vn_document doc;

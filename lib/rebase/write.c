@@ -59,7 +59,7 @@ static enum vn_entry_type type_of(const struct vn_item *item, bool linked)
 	}
 }
 
-static int write_contents(struct vn_tar_writer *w, const struct vn_contents *contents, const struct vn_item *item,
+static int write_contents(struct vn_tar_writer *w, const struct vn_payload_contents *contents, const struct vn_item *item,
 			  struct vn_err *err)
 {
 	VN_AUTO_IN *in = NULL;
@@ -83,7 +83,8 @@ static int write_whiteout(struct vn_tar_writer *w, const struct vn_item *item, s
 	return r < 0 ? r : vn_tar_write_entry(w, &entry, err);
 }
 
-static int write_item(struct vn_tar_writer *w, const struct vn_contents *contents, const struct vn_item *item, struct vn_err *err)
+static int write_item(struct vn_tar_writer *w, const struct vn_payload_contents *contents, const struct vn_item *item,
+		      struct vn_err *err)
 {
 	if (item->e.kind == VN_KIND_WHITEOUT)
 		return write_whiteout(w, item, err);
@@ -104,8 +105,8 @@ static int write_item(struct vn_tar_writer *w, const struct vn_contents *content
 	return r;
 }
 
-static int write_tar(const struct vn_payload *payload, const struct vn_contents *contents, enum vn_role role, struct vn_out *out,
-		     struct vn_veneer_blob *blob, struct vn_err *err)
+static int write_tar(const struct vn_payload *payload, const struct vn_payload_contents *contents, enum vn_role role,
+		     struct vn_out *out, struct vn_veneer_blob *blob, struct vn_err *err)
 {
 	struct vn_tar_writer *w = NULL;
 	int r = vn_tar_writer_open(out, &w, err);
@@ -123,7 +124,7 @@ static int write_tar(const struct vn_payload *payload, const struct vn_contents 
 	return r;
 }
 
-static int write_blob(const struct vn_payload *payload, const struct vn_contents *contents, enum vn_role role,
+static int write_blob(const struct vn_payload *payload, const struct vn_payload_contents *contents, enum vn_role role,
 		      enum vn_family family, struct vn_veneer_blob *blob, struct vn_err *err)
 {
 	VN_AUTO_OUT *out = NULL;
@@ -149,7 +150,7 @@ static int write_blob(const struct vn_payload *payload, const struct vn_contents
 	return r;
 }
 
-int vn_veneer_write(const struct vn_payload *payload, const struct vn_contents *contents, enum vn_family family,
+int vn_veneer_write(const struct vn_payload *payload, const struct vn_payload_contents *contents, enum vn_family family,
 		    struct vn_veneer_blob ret[VN_ROLES], size_t *ret_n, struct vn_err *err)
 {
 	size_t n = 0;

@@ -11,7 +11,7 @@ struct vn_veneer_blob {
 	enum vn_role role;
 };
 /* One blob for each role that has items, in the order in which they are stacked. */
-int vn_veneer_write(const struct vn_payload *payload, const struct vn_contents *contents, enum vn_family family,
+int vn_veneer_write(const struct vn_payload *payload, const struct vn_payload_contents *contents, enum vn_family family,
 		    struct vn_veneer_blob ret[VN_ROLES], size_t *ret_n, struct vn_err *err);
 void vn_veneer_blob_release(struct vn_veneer_blob *blob);
 int vn_veneer_open(const struct vn_veneer_blob *blob, struct vn_in **ret, struct vn_err *err);

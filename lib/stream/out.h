@@ -29,4 +29,15 @@ int vn_out_digest(struct vn_out *inner, struct vn_digest *ret_digest, uint64_t *
 		  struct vn_err *err);
 /* Deterministic gzip: no name, no time, OS 255, zlib at `level`; the same bytes on every machine with stock zlib. */
 int vn_out_gzip(struct vn_out *inner, int level, struct vn_out **ret, struct vn_err *err);
+/* As another writer did: the fixed header of RFC 1952, 2.3, as given (flags 0), zlib at `level` and `mem_level`. */
+#define VN_GZIP_HEAD 10
+struct vn_gzip_like {
+	uint8_t head[VN_GZIP_HEAD];
+	int level, mem_level;         /* 0 to 9, 1 to 9 */
+};
+/* What vn_out_gzip does at a level. */
+void vn_gzip_own(int level, struct vn_gzip_like *ret);
+int vn_out_gzip_like(struct vn_out *inner, const struct vn_gzip_like *like, struct vn_out **ret, struct vn_err *err);
+/* One zstd frame; the same bytes for the same input with the same libzstd. */
+int vn_out_zstd(struct vn_out *inner, int level, struct vn_out **ret, struct vn_err *err);
 #endif

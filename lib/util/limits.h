@@ -56,6 +56,8 @@
 #define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
 #define VN_MAX_ENGINE_JSON (16u << 20)    /* one reply of a container engine: inspect, list, progress of a load */
 #define VN_MAX_DELTA_MEMORY (256u << 20)  /* heap that a delta may ask for unless the caller says less */
+#define VN_MAX_DELTA_TABLE (64u << 20)    /* the list of files and layers in front of an image's delta */
+#define VN_MAX_DELTA_FILES (1u << 20)     /* files of the source image that it is made from */
 #define VN_MAX_TARDIFF_MEMORY (1184u << 20) /* likewise a tar-diff: dictionary and window of 512 MiB each, 128 MiB for the stream */
 #define VN_MAX_TARDIFF_IDLE (64u << 20)   /* bytes of its operations beyond 16 for each byte of the tar */
 #define VN_MAX_TARDIFF_OPENS (1u << 16)   /* files that it opens beyond one for 512 bytes of the tar */
