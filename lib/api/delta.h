@@ -36,6 +36,10 @@ int vn_delta_name_open(const char *name, const char *role, const struct vn_delta
 		       struct vn_err *err);
 void vn_delta_name_release(struct vn_delta_name *name);
 
+/* Which tensors of two model files belong together, for vn_delta_options; none when they are no models. Free *ret. */
+int vn_delta_hints_make(const char *old_path, const void *old, size_t old_len, const char *new_path, const void *data, size_t len,
+			struct vn_delta_hint **ret, size_t *ret_count, struct vn_err *err);
+
 int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_path, const char *dest,
 			const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
 int vn_delta_files_show(struct vn *vn, const char *path, struct vn_delta_run *run, struct vn_err *err);

@@ -239,11 +239,15 @@ static uint64_t least_memory(uint64_t new_size)
 	return vn_delta_memory(&head);
 }
 
-static int encode(const struct mapped *old, const struct mapped *new, const struct vn_delta_settings *settings,
-		  struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
+static int encode(const char *old_path, const struct mapped *old, const char *new_path, const struct mapped *new,
+		  const struct vn_delta_settings *settings, struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
 {
+	VN_AUTO_FREE struct vn_delta_hint *hints = NULL;
 	struct vn_delta_options options = { .effort = settings->effort, .memory = settings->target_memory };
-	int r = vn_delta_make(old->data, old->len, new->data, new->len, &options, delta->out, stats, err);
+	int r = vn_delta_hints_make(old_path, old->data, old->len, new_path, new->data, new->len, &hints, &options.nhints, err);
+	options.hints = hints;
+	if (r == 0)
+		r = vn_delta_make(old->data, old->len, new->data, new->len, &options, delta->out, stats, err);
 	if (r == -VN_EUSAGE)
 		vn_hint(err, "The least for this file is %llu bytes.", (unsigned long long)least_memory(new->len));
 	return r < 0 ? r : vn_out_finish(delta->out, err);
@@ -282,7 +286,7 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 	if (r == 0)
 		r = file_map(vn, &new, &new_map, err);
 	if (r == 0)
-		r = encode(&old_map, &new_map, settings, &delta, &stats, err);
+		r = encode(old_path, &old_map, new_path, &new_map, settings, &delta, &stats, err);
 	if (r == 0)
 		r = prove(&old_map, &delta, settings, err);
 	if (r == 0)
