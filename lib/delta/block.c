@@ -317,6 +317,13 @@ int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf
 	int rc = choose(c, err);
 	if (rc < 0)
 		return rc;
+	if (c->best_mode != VN_DELTA_COPY && c->best.len > c->len + 2) {      /* as it is: no history, a stream of bytes */
+		vn_buf_clear(&c->best);
+		c->best_mode = VN_DELTA_RAW;
+		c->best_convert = false;
+		if ((rc = vn_buf_add(&c->best, "\0\0", 2, err)) < 0 || (rc = vn_buf_add(&c->best, c->data, c->len, err)) < 0)
+			return rc;
+	}
 	*ret_mode = c->best_mode;
 	if (c->best_mode == VN_DELTA_COPY)
 		return 0;

@@ -3,7 +3,7 @@
 #include "util/num.h"
 #include <string.h>
 
-#define DECODER_FIXED (256u << 10)        /* libzstd's context, hashes, our own state */
+#define DECODER_FIXED (256u << 10)        /* libzstd's context, a model, hashes, our own state; not libcrypto's own */
 #define DEFLATE_FIXED (320u << 10)        /* zlib's state at its largest settings, and its buffers */
 
 static unsigned window_log2(unsigned nibble)

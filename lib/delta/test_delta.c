@@ -414,6 +414,35 @@ static void test_wrong_old(void)
 	CHECK_OK(vn_delta_check_old(&head, &bytes.old, &err), &err);
 }
 
+/* Never larger than new, 64 bytes and 10 for each block. */
+static void test_bound(void)
+{
+	size_t len = 600000;
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	uint64_t x = 88172645463325252u;      /* xorshift, which does not repeat */
+	for (size_t i = 0; i < len; i++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		old[i] = (uint8_t)x, data[i] = (uint8_t)(x >> 20);
+	}
+	for (size_t n = 0; n < 200; n++) {
+		CHECK(trip(old, 100, data, n, NULL) <= n + 64 + 10);
+		CHECK(trip("", 0, data, n, NULL) <= n + 64 + 10);
+	}
+	CHECK(trip(old, len, data, len, NULL) <= len + 64 + 10 * 3);
+	for (unsigned memory = 300; memory < 1000; memory += 300) {
+		struct vn_err err = { 0 };
+		VN_AUTO(vn_buf) delta = VN_BUF(MOST);
+		VN_AUTO_OUT *out = NULL;
+		struct vn_delta_head head;
+		struct vn_delta_options options = { .effort = 1, .memory = memory << 10 };
+		CHECK_OK(vn_out_buf(&delta, &out, &err), &err);
+		CHECK_OK(vn_delta_make(old, len, data, len, &options, out, NULL, &err), &err);
+		CHECK_OK(vn_delta_head_parse(delta.data, delta.len, &head, &err), &err);
+		CHECK(vn_delta_memory(&head) <= memory << 10);
+		CHECK(delta.len <= len + 64 + 10 * vn_delta_count_blocks(&head));
+	}
+}
+
 static void test_limits(void)
 {
 	static uint8_t old[5000], data[5000];
@@ -506,6 +535,7 @@ int main(void)
 	RUN(test_runs);
 	RUN(test_walk);
 	RUN(test_wrong_old);
+	RUN(test_bound);
 	RUN(test_limits);
 	RUN(test_progress);
 	RUN(test_same_bytes);

@@ -193,6 +193,27 @@ static void small_pair(struct vn_buf *old, struct vn_buf *data)
 	add_zlib(data, b, sizeof(b), 6);
 }
 
+static void test_same_bytes(void)
+{
+	size_t len = 700000;
+	struct vn_err err = { 0 };
+	VN_AUTO_FREE uint8_t *a = malloc(len);
+	VN_AUTO(vn_buf) old = VN_BUF(MOST), data = VN_BUF(MOST), one = VN_BUF(MOST), many = VN_BUF(MOST);
+	fill_floats(a, len);
+	add_gzip(&old, a, len);
+	for (size_t i = 0; i < len; i += 40)
+		a[i]++;
+	add_gzip(&data, a, len);
+	for (unsigned threads = 1; threads <= 4; threads += 3) {
+		VN_AUTO_OUT *out = NULL;
+		struct vn_delta_options options = { .effort = 1, .threads = threads };
+		CHECK_OK(vn_out_buf(threads == 1 ? &one : &many, &out, &err), &err);
+		CHECK_OK(vn_delta_make(old.data, old.len, data.data, data.len, &options, out, NULL, &err), &err);
+	}
+	CHECK_EQ(one.len, many.len);
+	CHECK(one.len == many.len && memcmp(one.data, many.data, one.len) == 0);
+}
+
 static int nobody(void *context, const struct vn_delta_record *r, struct vn_err *err)
 {
 	(void)r, (void)err;
@@ -327,6 +348,7 @@ int main(void)
 {
 	RUN(test_containers);
 	RUN(test_mixed);
+	RUN(test_same_bytes);
 	RUN(test_damage);
 	RUN(test_hostile_tables);
 	RUN(test_terms);
