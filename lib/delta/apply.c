@@ -244,8 +244,8 @@ static int run_inside(struct vn_delta_decoder *d, const struct vn_delta_head *he
 	return vn_out_finish(&promised->out, err);
 }
 
-int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
-		   struct vn_err *err)
+int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out,
+		   const struct vn_delta_apply_options *options, struct vn_err *err)
 {
 	struct vn_delta_apply_options o = options ? *options : (struct vn_delta_apply_options){ 0 };
 	struct vn_delta_head head, inside;

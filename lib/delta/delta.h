@@ -32,8 +32,8 @@ struct vn_delta_apply_options {
 	uint64_t new_size;        /* largest new file, 0 = VN_MAX_BLOB */
 	uint64_t unpacked;        /* largest of either file with its members unpacked, 0 = VN_MAX_DELTA_UNPACKED */
 	struct vn_tmp *scratch;   /* open and empty, for old unpacked where the delta has members; NULL = in $TMPDIR */
-	/* NULL or: called after each record, when its bytes are in `out`. A failure ends the work. A delta with members can only
-	 * be applied from its start, and does not call it. */
+	/* NULL or: called after each record, when its bytes are in `out`. A failure ends the work. A delta with members can
+	 * only be applied from its start, and does not call it. */
 	int (*progress)(void *context, const struct vn_delta_point *at, struct vn_err *err);
 	void *context;
 	const struct vn_delta_resume *resume;     /* NULL = from the start */
@@ -44,8 +44,8 @@ int vn_delta_check_old(const struct vn_delta_head *head, struct vn_delta_old *ol
 /* Rebuilds the new file, or the rest of it. Bytes reach `out` record by record, each verified; only a return of 0 says that
  * all of them are right, so finish and publish `out` after that. Whatever is wrong with the delta or with `old` is VN_EDIGEST
  * or VN_ELIMIT. Heap: vn_delta_memory() of the head, never above options->memory. `options` may be NULL. */
-int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out, const struct vn_delta_apply_options *options,
-		   struct vn_err *err);
+int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out *out,
+		   const struct vn_delta_apply_options *options, struct vn_err *err);
 
 struct vn_delta_record {
 	uint64_t start, len;      /* in new, unpacked where the head says so */

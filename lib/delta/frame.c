@@ -56,7 +56,7 @@ int vn_delta_read_frame(struct vn_delta_frames *f, const struct vn_delta_head *h
 		return rc;
 	if (vn_get_varint(frame.length, frame.length_len, &len) != frame.length_len ||
 	    len > vn_delta_block_size(head) + VN_DELTA_BODY_SLACK)
-		return vn_fail(err, VN_EDIGEST, "the delta is damaged: the record for byte %llu of the new file has no valid length",
+		return vn_fail(err, VN_EDIGEST, "the delta is damaged: the record for byte %llu of the new file has no length",
 			       (unsigned long long)at);
 	if ((rc = vn_delta_read(f, at, &frame.mode, 1, err)) < 0 ||
 	    (rc = vn_delta_read(f, at, frame.check, sizeof(frame.check), err)) < 0)
@@ -75,8 +75,8 @@ int vn_delta_read_end(struct vn_delta_frames *f, struct vn_err *err)
 	return n == 0 ? 0 : vn_fail(err, VN_EDIGEST, "something follows the end of the delta");
 }
 
-int vn_delta_hash_frame(struct vn_hash *hash, const struct vn_delta_head *head, uint64_t start, const struct vn_delta_frame *frame,
-			const void *body, struct vn_err *err)
+int vn_delta_hash_frame(struct vn_hash *hash, const struct vn_delta_head *head, uint64_t start,
+			const struct vn_delta_frame *frame, const void *body, struct vn_err *err)
 {
 	int rc = start == 0 ? vn_hash_add(hash, head->bytes, head->len, err) : 0;
 	if (rc < 0 || (rc = vn_hash_add(hash, frame->length, frame->length_len, err)) < 0 ||

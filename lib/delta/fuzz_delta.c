@@ -17,11 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void run(const uint8_t *old, const uint8_t *data, size_t size, const struct vn_delta_resume *resume)
 {
 	struct vn_err err = { 0 };
-	struct vn_delta_apply_options limits = { .memory = 4u << 20, .new_size = 1u << 20, .unpacked = 1u << 20, .resume = resume };
+	struct vn_delta_apply_options limits = { .memory = 4u << 20, .new_size = 1u << 20, .unpacked = 1u << 20 };
 	struct vn_delta_bytes bytes;
 	VN_AUTO(vn_buf) buf = VN_BUF(1u << 20);
 	VN_AUTO_IN *in = NULL;
 	VN_AUTO_OUT *out = NULL;
+	limits.resume = resume;
 	vn_delta_old_bytes(&bytes, old, OLD);
 	if (vn_in_memory(data, size, &in, &err) == 0 && vn_out_buf(&buf, &out, &err) == 0)
 		(void)vn_delta_apply(&bytes.old, in, out, &limits, &err);
@@ -46,7 +47,8 @@ static void walk(const uint8_t *data, size_t size)
 static int begin(const uint8_t *old, struct vn_buf *record, struct vn_err *err)
 {
 	static const uint8_t copy[] = { 1, 1, 0 };      /* one block: one piece, shift 0 */
-	struct vn_delta_head head = { .old_size = OLD, .new_size = NEW, .block_log2 = 12, .old_window_log2 = 14, .history_log2 = 12 };
+	struct vn_delta_head head = { .old_size = OLD, .new_size = NEW, .block_log2 = 12, .old_window_log2 = 14,
+				      .history_log2 = 12 };
 	struct vn_hash *hash = NULL;
 	VN_AUTO(vn_buf) body = VN_BUF(sizeof(copy));
 	uint8_t digest[VN_DELTA_NEW_DIGEST];
@@ -74,9 +76,10 @@ static void run_block(const uint8_t *old, const uint8_t *data, size_t size)
 	if (vn_buf_add(&record, raw, n + 1 + VN_DELTA_CHECK, &err) == 0 && vn_buf_add(&record, data + 1, size - 1, &err) == 0)
 		run(old, (const uint8_t *)record.data, record.len, NULL);
 	struct vn_delta_bytes have;
-	struct vn_delta_resume resume = { record.data, record.len, { BLOCK, record.len - (n + VN_DELTA_CHECK + size) }, &have.old };
+	size_t rest = n + VN_DELTA_CHECK + size;
+	struct vn_delta_resume resume = { record.data, record.len, { BLOCK, record.len - rest }, &have.old };
 	vn_delta_old_bytes(&have, old, BLOCK);
-	run(old, (const uint8_t *)record.data + resume.at.delta_bytes, n + VN_DELTA_CHECK + size, &resume);
+	run(old, (const uint8_t *)record.data + record.len - rest, rest, &resume);
 }
 
 /* The first two bytes are what the two files add when they are unpacked. */
@@ -106,8 +109,9 @@ static void run_table(const uint8_t *old, const uint8_t *data, size_t size)
 			rc = vn_delta_hash_end(hash, digest, &err);
 	}
 	inside = vn_delta_inside(&head);
-	if (rc == 0 && vn_buf_add(&delta, head.bytes, head.len, &err) == 0 && vn_buf_add(&delta, digest, VN_DELTA_CHECK, &err) == 0 &&
-	    vn_buf_add(&delta, "", 1, &err) == 0 && vn_buf_add(&delta, data + 2, size - 2, &err) == 0 &&
+	if (rc == 0 && vn_buf_add(&delta, head.bytes, head.len, &err) == 0 &&
+	    vn_buf_add(&delta, digest, VN_DELTA_CHECK, &err) == 0 && vn_buf_add(&delta, "", 1, &err) == 0 &&
+	    vn_buf_add(&delta, data + 2, size - 2, &err) == 0 &&
 	    vn_buf_add(&body, numbers, n, &err) == 0 &&
 	    vn_delta_put_record(hash, &inside, 0, VN_DELTA_COPY, &body, "", 0, &delta, &err) == 0)
 		run(old, (const uint8_t *)delta.data, delta.len, NULL);

@@ -50,8 +50,8 @@ int vn_delta_head_parse(const void *data, size_t len, struct vn_delta_head *ret,
 	uint64_t v[5] = { 0 };            /* old, new, both unpacked, table */
 	size_t at = VN_DELTA_MAGIC_LEN + 2;
 	if (len < at || memcmp(p, VN_DELTA_MAGIC, VN_DELTA_MAGIC_LEN) != 0)
-		return vn_fail(err, VN_EDIGEST, "this is no veneer delta, or its first bytes are damaged: it does not begin with \"%s\"",
-			       VN_DELTA_MAGIC);
+		return vn_fail(err, VN_EDIGEST, "this is no veneer delta, or its first bytes are damaged: "
+			       "it does not begin with \"%s\"", VN_DELTA_MAGIC);
 	h.members = p[4] & VN_DELTA_HAS_MEMBERS;
 	h.block_log2 = p[4] & ~VN_DELTA_HAS_MEMBERS;
 	h.old_window_log2 = window_log2(p[5] & 15);

@@ -289,8 +289,8 @@ static int attempt(struct attempt *a, const struct vn_buf *table, const struct v
 }
 
 /* Codes with two sizes of block where both fit. */
-static int code_pair(const struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,
-		     struct vn_err *err)
+static int code_pair(const struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o,
+		     struct attempt *best, struct vn_err *err)
 {
 	struct attempt plain = *form, whole = *form;
 	uint64_t size = vn_delta_inside(&form->head).new_size;
@@ -306,8 +306,8 @@ static int code_pair(const struct attempt *form, const struct vn_buf *table, con
 	return attempt(&whole, table, o, best, err);
 }
 
-static int guess_and_code(struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o, struct attempt *best,
-			  struct vn_err *err)
+static int guess_and_code(struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o,
+			  struct attempt *best, struct vn_err *err)
 {
 	VN_AUTO(vn_delta_map) map = { 0 };
 	VN_AUTO(vn_delta_casts) casts = { 0 };
@@ -331,9 +331,9 @@ static int make(const struct attempt *form, const struct vn_delta_options *o, st
 	VN_AUTO(vn_delta_unpacked) inner = { 0 };
 	struct attempt plain = *form, unpacked = *form;
 	bool any = false;
+	size_t old_len = (size_t)form->head.old_size, len = (size_t)form->head.new_size;
 	int rc = guess_and_code(&plain, NULL, o, best, err);
-	if (rc < 0 || (rc = vn_delta_unpack(job->old, (size_t)form->head.old_size, job->data, (size_t)form->head.new_size, &inner,
-					    &any, err)) < 0 || !any)
+	if (rc < 0 || (rc = vn_delta_unpack(job->old, old_len, job->data, len, &inner, &any, err)) < 0 || !any)
 		return rc;
 	unpacked.job.old = (const uint8_t *)inner.old.data;
 	unpacked.job.data = (const uint8_t *)inner.data.data;

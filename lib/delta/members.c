@@ -57,7 +57,8 @@ static int read_packed(struct vn_delta_frames *f, const struct vn_delta_head *he
 	return rc;
 }
 
-int vn_delta_table_read(struct vn_delta_frames *f, const struct vn_delta_head *head, struct vn_delta_table *ret, struct vn_err *err)
+int vn_delta_table_read(struct vn_delta_frames *f, const struct vn_delta_head *head, struct vn_delta_table *ret,
+			struct vn_err *err)
 {
 	VN_AUTO(vn_delta_table) t = { .len = head->table_len };
 	VN_AUTO_FREE uint8_t *room = malloc(sizeof(zstd_magic) + head->table_len + 1);

@@ -13,7 +13,8 @@ struct vn_delta_table {               /* of a head without members: all zero */
 	uint64_t old_count;
 };
 void vn_delta_table_release(struct vn_delta_table *t);
-int vn_delta_table_read(struct vn_delta_frames *f, const struct vn_delta_head *head, struct vn_delta_table *ret, struct vn_err *err);
+int vn_delta_table_read(struct vn_delta_frames *f, const struct vn_delta_head *head, struct vn_delta_table *ret,
+			struct vn_err *err);
 
 struct vn_delta_scratch {             /* old, unpacked */
 	struct vn_delta_old old;

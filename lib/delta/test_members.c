@@ -78,8 +78,8 @@ static void add_foreign(struct vn_buf *to, const uint8_t *data, size_t len)
 	add(to, "crc!size", 8);
 }
 
-static int make(const struct vn_buf *old, const struct vn_buf *data, uint64_t memory, struct vn_buf *ret, struct vn_delta_stats *stats,
-		struct vn_err *err)
+static int make(const struct vn_buf *old, const struct vn_buf *data, uint64_t memory, struct vn_buf *ret,
+		struct vn_delta_stats *stats, struct vn_err *err)
 {
 	VN_AUTO_OUT *out = NULL;
 	struct vn_delta_options options = { .effort = 1, .memory = memory };
@@ -87,8 +87,8 @@ static int make(const struct vn_buf *old, const struct vn_buf *data, uint64_t me
 	return rc < 0 ? rc : vn_delta_make(old->data, old->len, data->data, data->len, &options, out, stats, err);
 }
 
-static int apply(const struct vn_buf *old, const void *delta, size_t len, const struct vn_delta_apply_options *o, struct vn_buf *ret,
-		 struct vn_err *err)
+static int apply(const struct vn_buf *old, const void *delta, size_t len, const struct vn_delta_apply_options *o,
+		 struct vn_buf *ret, struct vn_err *err)
 {
 	VN_AUTO_OUT *out = NULL;
 	VN_AUTO_IN *in = NULL;
@@ -132,7 +132,8 @@ static void test_containers(void)
 			else if (kind == 1)
 				add_gzip(to, p, len);
 			else
-				add_zip(to, p, len / 2, false), add_zip(to, p, 1000, true), add_zip(to, p + len / 2, len / 2, false);
+				add_zip(to, p, len / 2, false), add_zip(to, p, 1000, true),
+					add_zip(to, p + len / 2, len / 2, false);
 		}
 		CHECK(trip(&old, &data, &stats) < 5000);
 		CHECK_EQ(stats.members, kind == 2 ? 2 : 1);
@@ -265,9 +266,10 @@ static void try_table(const struct vn_buf *old, const void *table, size_t len, u
 {
 	struct vn_err err = { 0 };
 	struct vn_hash *hash = NULL;
-	struct vn_delta_head head = { .old_size = old->len, .new_size = 10, .members = true, .block_log2 = 12, .table_len = len };
+	struct vn_delta_head head = { .old_size = old->len, .new_size = 10, .members = true, .block_log2 = 12 };
 	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST), body = VN_BUF(100);
 	uint8_t digest[VN_DELTA_NEW_DIGEST];
+	head.table_len = len;
 	head.old_unpacked = old_unpacked;
 	head.new_unpacked = new_unpacked;
 	CHECK_OK(vn_hash_open("sha256", &hash, &err), &err);

@@ -159,8 +159,8 @@ static int unpack_member(const uint8_t *data, const struct vn_delta_member *m, s
 	return vn_inflate_raw(in, m->plain, to, &packed, &plain, err);
 }
 
-static int try_settings(const struct vn_buf *plain, const uint8_t *packed, size_t len, const struct vn_deflate *how, bool *ret_same,
-			struct vn_err *err)
+static int try_settings(const struct vn_buf *plain, const uint8_t *packed, size_t len, const struct vn_deflate *how,
+			bool *ret_same, struct vn_err *err)
 {
 	struct comparer comparer = { { &comparer_ops }, packed, len };
 	VN_AUTO_OUT *out = NULL;
@@ -235,8 +235,8 @@ static int leave_equal(const uint8_t *old, struct vn_delta_members *from, const 
 }
 
 /* Drops what is left as it is and what is above the bounds; the unpacked file and its lines of the table. */
-static int build(const uint8_t *data, size_t len, struct vn_delta_members *m, bool settings, struct vn_buf *ret, struct vn_buf *table,
-		 uint64_t *ret_count, struct vn_err *err)
+static int build(const uint8_t *data, size_t len, struct vn_delta_members *m, bool settings, struct vn_buf *ret,
+		 struct vn_buf *table, uint64_t *ret_count, struct vn_err *err)
 {
 	size_t at = 0, kept = 0;
 	uint64_t most = VN_MAX_DELTA_UNPACKED - len, lines = 0;
@@ -250,9 +250,12 @@ static int build(const uint8_t *data, size_t len, struct vn_delta_members *m, bo
 	int rc = settings ? 0 : vn_delta_put_varint(table, kept, err);
 	for (size_t i = 0; rc == 0 && i < kept; i++) {
 		const struct vn_delta_member *x = &m->list[i];
-		uint8_t how[2] = { (uint8_t)(x->how.level | x->how.strategy << 4), (uint8_t)(x->how.window_bits | x->how.mem_level << 4) };
+		uint8_t how[2];
+		how[0] = (uint8_t)(x->how.level | x->how.strategy << 4);
+		how[1] = (uint8_t)(x->how.window_bits | x->how.mem_level << 4);
 		if ((rc = vn_buf_add(ret, data + at, x->at - at, err)) < 0 || (rc = unpack_member(data, x, ret, err)) < 0 ||
-		    (rc = vn_delta_put_varint(table, x->at - at, err)) < 0 || (rc = vn_delta_put_varint(table, x->plain, err)) < 0)
+		    (rc = vn_delta_put_varint(table, x->at - at, err)) < 0 ||
+		    (rc = vn_delta_put_varint(table, x->plain, err)) < 0)
 			return rc;
 		rc = settings ? vn_buf_add(table, how, sizeof(how), err) : 0;
 		at = x->at + x->packed;

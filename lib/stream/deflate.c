@@ -65,8 +65,8 @@ static const struct vn_out_ops deflate_ops = { deflate_write, deflate_finish, de
 
 int vn_out_deflate(struct vn_out *inner, const struct vn_deflate *how, struct vn_out **ret, struct vn_err *err)
 {
-	if (how->level < 1 || how->level > 9 || how->strategy > Z_FIXED || how->window_bits < 9 || how->window_bits > MAX_WBITS ||
-	    how->mem_level < 1 || how->mem_level > 9)
+	if (how->level < 1 || how->level > 9 || how->strategy > Z_FIXED || how->window_bits < 9 ||
+	    how->window_bits > MAX_WBITS || how->mem_level < 1 || how->mem_level > 9)
 		return vn_fail(err, VN_EUSAGE, "deflate: level %u, strategy %u, window %u, memory %u are not what zlib knows",
 			       how->level, how->strategy, how->window_bits, how->mem_level);
 	VN_AUTO_FREE struct deflate_out *d = calloc(1, sizeof(*d));

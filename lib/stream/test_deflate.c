@@ -14,7 +14,8 @@ static void pack(const void *data, size_t len, size_t step, const struct vn_defl
 	CHECK_OK(vn_out_finish(out, &err), &err);
 }
 
-static int unpack(const void *data, size_t len, size_t chunk, uint64_t max, struct vn_buf *ret, uint64_t *packed, struct vn_err *err)
+static int unpack(const void *data, size_t len, size_t chunk, uint64_t max, struct vn_buf *ret, uint64_t *packed,
+		  struct vn_err *err)
 {
 	VN_AUTO_IN *memory = NULL, *in = NULL;
 	VN_AUTO_OUT *out = NULL;
