@@ -10,7 +10,7 @@ int vn_delta_hints_make(const char *old_path, const void *old, size_t old_len, c
 	VN_AUTO(vn_model_tensors) was = { 0 }, is = { 0 };
 	VN_AUTO(vn_model_pairs) pairs = { 0 };
 	VN_AUTO_FREE struct vn_delta_hint *hints = NULL;
-	if (old_len > VN_MAX_MODEL_MAP || len > VN_MAX_MODEL_MAP) {
+	if ((uint64_t)old_len > VN_MAX_MODEL_MAP || (uint64_t)len > VN_MAX_MODEL_MAP) {
 		*ret = NULL;
 		*ret_count = 0;
 		return 0;

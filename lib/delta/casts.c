@@ -16,7 +16,8 @@ int vn_delta_casts_add(struct vn_delta_casts *casts, const struct vn_delta_cast 
 		       struct vn_err *err)
 {
 	int rc = vn_grow(&casts->list, &casts->cap, casts->count + 1, sizeof(*casts->list), err);
-	if (rc < 0 || (rc = vn_grow(&casts->table, &casts->scales_cap, casts->scales + cast->scales + 1, sizeof(*casts->table), err)) < 0)
+	size_t scales = casts->scales + cast->scales;
+	if (rc < 0 || (rc = vn_grow(&casts->table, &casts->scales_cap, scales + 1, sizeof(*casts->table), err)) < 0)
 		return rc;
 	struct vn_delta_cast *c = &casts->list[casts->count++];
 	*c = *cast;

@@ -1,5 +1,6 @@
 #include "delta/casts.h"
 #include "delta/scale.h"
+#include "delta/axis.h"
 #include "delta/order.h"
 #include "util/cleanup.h"
 #include <string.h>
@@ -25,7 +26,8 @@
 #define SEARCH_EVERY 256
 #define BUDGET (1u << 29)             /* places in old that are looked at in all */
 #define SNIFF_BUDGET (1u << 26)
-#define SNIFF_MOST 1024
+#define SNIFF_MOST 32768
+#define TABLE_MIN 256                 /* elements that are worth the scales of rows or columns */
 #define HINTS_TRIED 256
 
 struct pair {
@@ -55,16 +57,19 @@ struct finder {
 	const struct vn_delta_options *options;
 	size_t hint;                  /* the first that does not end before */
 	struct vn_delta_scaling fit;
+	struct vn_delta_axis table;
 	bool active[GROUPS];
 	struct vn_delta_casts casts;
 	size_t new_end, old_end;      /* where what was understood last ends */
 	uint64_t budget;
 	size_t most;                  /* elements that a match is followed for */
+	bool tables;                  /* scales of rows and columns are looked for */
 };
 
 static void finder_release(struct finder *f)
 {
 	vn_delta_scaling_release(&f->fit);
+	vn_delta_axis_release(&f->table);
 	vn_delta_casts_release(&f->casts);
 }
 
@@ -74,6 +79,7 @@ struct match {
 	struct vn_delta_scale scale;
 	size_t start, from, elements;
 	int64_t score;
+	bool table;                   /* of the finder, instead of one scale */
 };
 
 static size_t room_at(const struct finder *f, const struct pair *p, size_t at, size_t from)
@@ -176,6 +182,25 @@ static bool grow(struct finder *f, struct match *m, size_t most)
 	return m->elements >= SEED_MIN;
 }
 
+/* Scales of rows or columns; what does not fit them is left to the residual, but it must be little. */
+static bool grow_table(struct finder *f, struct match *m, size_t most)
+{
+	struct vn_delta_axis *t = &f->table;
+	size_t in = vn_delta_type_width(m->rule.from), out = vn_delta_type_width(m->rule.to), n = 0;
+	if (most < TABLE_MIN || !vn_delta_axis_find(t, m->rule.from, m->rule.to, f->old + m->from, f->data + m->start, most) ||
+	    t->elements < TABLE_MIN)
+		return false;
+	m->rule = t->rule;
+	for (size_t i = 0; i < t->elements; i++) {
+		m->scale = t->scales[i / t->run % t->count];
+		n += miss(f, m, m->start + i * out, m->from + i * in) != 0;
+	}
+	m->elements = t->elements;
+	m->score = (int64_t)m->elements - COST * (int64_t)n;
+	m->table = true;
+	return n <= t->elements / 32;
+}
+
 /* Does `p` turn old at `from` into new at `at`, and how far? Then back to where the match before ended. */
 static bool match(struct finder *f, const struct pair *p, size_t at, size_t from, struct match *ret)
 {
@@ -184,6 +209,9 @@ static bool match(struct finder *f, const struct pair *p, size_t at, size_t from
 	if (most < SEED_MIN)
 		return false;
 	if (vn_delta_quantised(p->to)) {
+		*ret = m;
+		if (p->to == VN_DELTA_I8 && f->tables && grow_table(f, ret, most))
+			return true;
 		if (!grow(f, &m, most))
 			return false;
 	} else {
@@ -214,9 +242,11 @@ static int keep(struct finder *f, const struct match *m, struct vn_err *err)
 {
 	struct vn_delta_cast c = { .start = m->start, .elements = m->elements, .from = (int64_t)m->from, .rule = m->rule,
 				   .scales = vn_delta_quantised(m->rule.to), .run = 1 };
+	if (m->table)
+		c.scales = f->table.count, c.run = f->table.run;
 	f->new_end = m->start + m->elements * vn_delta_type_width(m->rule.to);
 	f->old_end = m->from + m->elements * vn_delta_type_width(m->rule.from);
-	return vn_delta_casts_add(&f->casts, &c, &m->scale, err);
+	return vn_delta_casts_add(&f->casts, &c, m->table ? f->table.scales : &m->scale, err);
 }
 
 /* ---- places */
@@ -271,8 +301,9 @@ static int64_t hinted(struct finder *f, size_t at, const struct group *g)
 	size_t n = f->options->nhints, in = width_from(g), out = width_to(g);
 	while (f->hint < n && (h[f->hint].new_at + h[f->hint].new_len <= at || h[f->hint].new_len > f->len))
 		f->hint++;
-	if (f->hint == n || h[f->hint].new_at > at || h[f->hint].old_at > f->old_len || h[f->hint].old_len / in != h[f->hint].new_len / out ||
-	    (at - h[f->hint].new_at) % out)
+	if (f->hint == n || h[f->hint].new_at > at || h[f->hint].old_at > f->old_len)
+		return -1;
+	if (h[f->hint].old_len / in != h[f->hint].new_len / out || (at - h[f->hint].new_at) % out)
 		return -1;
 	return (int64_t)(h[f->hint].old_at + (at - h[f->hint].new_at) / out * in);
 }
@@ -371,6 +402,7 @@ static bool sniff(struct finder *f)
 {
 	f->budget = SNIFF_BUDGET;
 	f->most = SNIFF_MOST;
+	f->tables = true;
 	bool any = sniff_hints(f);
 	for (int everywhere = 0; everywhere < 2 && !any; everywhere++)
 		for (size_t s = 1; s < SAMPLES; s += everywhere ? 3 : 1)
@@ -486,7 +518,8 @@ int vn_delta_casts_find(const uint8_t *old, size_t old_len, const uint8_t *data,
 	if (old_len < SEED_MIN || len < SEED_MIN)
 		return 0;
 	int rc = vn_delta_scaling_open(&f.fit, err);
-	if (rc < 0 || !sniff(&f) || (rc = walk(&f, err)) < 0 || f.casts.count == 0 || (rc = with_copies(&f, &casts, err)) < 0)
+	if (rc < 0 || (rc = vn_delta_axis_open(&f.table, err)) < 0 || !sniff(&f) || (rc = walk(&f, err)) < 0 || f.casts.count == 0 ||
+	    (rc = with_copies(&f, &casts, err)) < 0)
 		return rc;
 	*ret = casts;
 	casts = (struct vn_delta_casts){ 0 };

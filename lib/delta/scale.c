@@ -33,8 +33,7 @@ int32_t vn_delta_number(unsigned type, const uint8_t *p)
 	return type == VN_DELTA_I8 ? (int8_t)v : type == VN_DELTA_I16 ? (int16_t)v : (int32_t)v;
 }
 
-/* The largest numbers come out just below 2^44. */
-static int exponent_for(unsigned from, const uint8_t *old, size_t count)
+int vn_delta_scaling_exponent(unsigned from, const uint8_t *old, size_t count)
 {
 	unsigned top = 1, width = vn_delta_type_width(from);
 	for (size_t i = 0; i < count; i++) {
@@ -97,7 +96,8 @@ static void bounds(const struct vn_delta_scaling *f, int64_t step, int64_t *ret_
 	int64_t low = -(INT64_MAX / 4), high = INT64_MAX / 4;
 	for (size_t i = 0; i < f->count; i++) {
 		const struct vn_delta_level *l = &f->levels[i];
-		int64_t below = 2 * l->low - step * (2 * (int64_t)l->number - 1), above = 2 * l->high - step * (2 * (int64_t)l->number + 1);
+		int64_t twice = 2 * (int64_t)l->number;
+		int64_t below = 2 * l->low - step * (twice - 1), above = 2 * l->high - step * (twice + 1);
 		/* what was out of range became the ends */
 		if (l->number != lowest[f->rule.to] && below < high)
 			high = below;
@@ -149,9 +149,10 @@ static int64_t nearest(int64_t a, int64_t b)
 	return q - ((2 * a + b) % (2 * b) < 0);
 }
 
-bool vn_delta_scaling_fit(struct vn_delta_scaling *f, unsigned from, unsigned to, const uint8_t *old, const uint8_t *data, size_t count)
+bool vn_delta_scaling_fit(struct vn_delta_scaling *f, unsigned from, unsigned to, const uint8_t *old, const uint8_t *data,
+			  size_t count)
 {
-	f->rule = (struct vn_delta_rule){ (uint8_t)from, (uint8_t)to, (int16_t)exponent_for(from, old, count) };
+	f->rule = (struct vn_delta_rule){ (uint8_t)from, (uint8_t)to, (int16_t)vn_delta_scaling_exponent(from, old, count) };
 	find_levels(f, old, data, count);
 	if (f->count < LEVELS_MIN || f->levels[0].low >= f->levels[f->count - 1].high)
 		return false;

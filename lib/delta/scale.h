@@ -17,10 +17,13 @@ struct vn_delta_scaling {
 };
 int vn_delta_scaling_open(struct vn_delta_scaling *ret, struct vn_err *err);
 void vn_delta_scaling_release(struct vn_delta_scaling *fit);
+/* With it the largest of some numbers come out just below 2^44. */
+int vn_delta_scaling_exponent(unsigned from, const uint8_t *old, size_t count);
 int32_t vn_delta_number(unsigned type, const uint8_t *p);
 
 /* From `count` elements of each: false when no step explains most of them. Sets rule.exponent and scale. */
-bool vn_delta_scaling_fit(struct vn_delta_scaling *fit, unsigned from, unsigned to, const uint8_t *old, const uint8_t *data, size_t count);
+bool vn_delta_scaling_fit(struct vn_delta_scaling *fit, unsigned from, unsigned to, const uint8_t *old, const uint8_t *data,
+			  size_t count);
 /* The same scale in fewer digits, as long as it explains as much. */
 void vn_delta_scaling_shorten(struct vn_delta_scaling *fit);
 #endif

@@ -159,7 +159,7 @@ static void test_fit(void)
 		bool centred = table[t].to == VN_DELTA_I8 || table[t].to == VN_DELTA_I16;
 		for (size_t i = 0; i < COUNT; i++) {
 			float v = table[t].low + (table[t].high - table[t].low) * (float)(random_u32() % 65536) / 65535;
-			int q = (int)rintf(centred ? v / step : (v - table[t].low) / step);
+			int q = (int)((double)(centred ? v / step : (v - table[t].low) / step) + 40000.5) - 40000;
 			vn_put_u32(old + 4 * i, bits32(v));
 			data[i * width] = (uint8_t)q;
 			if (width == 2)
@@ -411,6 +411,23 @@ static void test_quantised_files(void)
 	}
 }
 
+/* Rows, and columns, with scales of their own. */
+static void test_matrix_files(void)
+{
+	enum { ROWS = 150, ROW = 320 };
+	VN_AUTO_FREE uint8_t *old = calloc(ROWS * ROW, 4), *data = calloc(ROWS * ROW, 1);
+	for (int columns = 0; columns < 2; columns++) {
+		fill_weights(old + 16, ROWS * ROW - 4, ROWS * ROW);
+		for (size_t i = 0; i < ROWS * ROW - 4; i++) {
+			size_t k = columns ? i % ROW : i / ROW;
+			struct vn_delta_rule rule = { VN_DELTA_F32, VN_DELTA_I8, 40 };
+			struct vn_delta_scale scale = { 5000000000ll + (int64_t)(k * 7919 % 331) * 30000000, 0, 0 };
+			vn_delta_convert(&rule, &scale, old + 16 + 4 * i, 1, data + i);
+		}
+		CHECK(trip(old, 4 * ROWS * ROW, data, ROWS * ROW - 4) < (columns ? 2000 : 1000));
+	}
+}
+
 /* Every weight moved a little and the tensors stand in another order: nothing but a hint tells where they were. */
 static void test_hints(void)
 {
@@ -448,6 +465,7 @@ int main(void)
 	RUN(test_cuts);
 	RUN(test_cast_files);
 	RUN(test_quantised_files);
+	RUN(test_matrix_files);
 	RUN(test_hints);
 	return vn_test_end();
 }

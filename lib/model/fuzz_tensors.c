@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	const char *name = names[data[0] % (sizeof(names) / sizeof(*names))];
-	if (vn_model_tensors(name, data + 1, size - 1, &all, &err) == 0 && vn_model_tensors(name, data + 1, size / 2, &half, &err) == 0)
+	if (vn_model_tensors(name, data + 1, size - 1, &all, &err) == 0 &&
+	    vn_model_tensors(name, data + 1, size / 2, &half, &err) == 0)
 		(void)vn_model_pair(&half, &all, &pairs, &err);
 	for (size_t i = 0; i < all.count; i++)
 		if (all.list[i].at > size - 1 || all.list[i].len > size - 1 - all.list[i].at)

@@ -132,7 +132,8 @@ static void match(struct match *m, int (*order)(const void *, const void *), int
 	qsort(m->now, m->nnow, sizeof(*m->now), order);
 	while (i < m->nold || k < m->nnow) {
 		int c = i == m->nold ? 1 : k == m->nnow ? -1 : same(&m->old[i], &m->now[k]);
-		const struct vn_model_tensor *o = i < m->nold ? m->old[i].tensor : NULL, *n = k < m->nnow ? m->now[k].tensor : NULL;
+		const struct vn_model_tensor *o = i < m->nold ? m->old[i].tensor : NULL;
+		const struct vn_model_tensor *n = k < m->nnow ? m->now[k].tensor : NULL;
 		if (c == 0 && (!named || (o->hash && comparable(o->len, n->len)))) {
 			m->ret[m->count++] = (struct vn_model_pair){ n->at, n->len, o->at, o->len };
 			i++, k++;
