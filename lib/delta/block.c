@@ -29,6 +29,7 @@ void vn_delta_coder_close(struct vn_delta_coder *c)
 	vn_buf_release(&c->casts);
 	vn_buf_release(&c->body);
 	vn_buf_release(&c->best);
+	vn_buf_release(&c->prefix);
 	free(c);
 }
 
@@ -44,6 +45,8 @@ int vn_delta_coder_open(const struct vn_delta_job *job, struct vn_delta_coder **
 		return vn_nomem(err);
 	size_t room = vn_delta_block_size(&job->head) + VN_DELTA_STREAM_SLACK;
 	c->job = job;
+	c->prefix.max = vn_delta_window(job->head.old_window_log2, job->head.old_size) +
+			vn_delta_window(job->head.history_log2, job->head.new_size) + 1;
 	c->body.max = c->best.max = 2 * room + 2 * VN_DELTA_BODY_SLACK;
 	c->packed_cap = ZSTD_compressBound(room);
 	c->coarse = malloc(room);
@@ -178,27 +181,55 @@ static void estimate_all(struct vn_delta_coder *c)
 				      vn_delta_estimate(c->data, c->len, strides[i], 0, c->counts).dense);
 }
 
-static int try_raw(struct vn_delta_coder *c, struct vn_err *err)
+static size_t history_of(const struct vn_delta_coder *c)
 {
 	size_t history = vn_delta_window(c->job->head.history_log2, c->job->head.new_size);
-	if (history > c->start)
-		history = (size_t)c->start;
+	return history > c->start ? (size_t)c->start : history;
+}
+
+static int put_raw(struct vn_delta_coder *c, size_t history, int level, struct vn_err *err)
+{
 	vn_buf_clear(&c->body);
-	int rc = c->have_best ? vn_delta_put_stream(c, c->data, c->len, level_of(c, false), c->data - history, history, err) : 0;
-	if (rc < 0 || (c->have_best && !hopeful(c, c->body.len)))
+	int rc = vn_delta_put_varint(&c->body, history, err);
+	return rc < 0 ? rc : vn_delta_put_stream(c, c->data, c->len, level, c->data - history, history, err);
+}
+
+/* The slow level finds more in text than in the noise of weights. */
+static int try_raw(struct vn_delta_coder *c, struct vn_err *err)
+{
+	size_t history = history_of(c);
+	int rc = put_raw(c, history, level_of(c, false), err);
+	size_t len = c->body.len, more = len > c->len - c->len / 8 ? len / 16 : len / 2;
+	if (rc < 0 || (c->have_best && len - more > c->best.len + ENOUGH))
 		return rc;
-	vn_buf_clear(&c->body);
-	rc = vn_delta_put_varint(&c->body, history, err);
-	if (rc < 0 || (rc = vn_delta_put_stream(c, c->data, c->len, level_of(c, true), c->data - history, history, err)) < 0)
+	if ((rc = put_raw(c, history, level_of(c, true), err)) < 0)
 		return rc;
 	keep_if_smaller(c, VN_DELTA_RAW, false);
 	return 0;
 }
 
+static int put_reference(struct vn_delta_coder *c, int64_t from, size_t window, size_t history, int level, struct vn_err *err)
+{
+	const uint8_t *prefix = c->job->old + from;
+	vn_buf_clear(&c->body);
+	int rc = vn_delta_put_varint(&c->body, vn_delta_zigzag(from - (int64_t)c->start), err);
+	if (rc < 0 || (rc = vn_delta_put_varint(&c->body, window, err)) < 0 ||
+	    (rc = vn_delta_put_varint(&c->body, history, err)) < 0)
+		return rc;
+	if (history) {
+		vn_buf_clear(&c->prefix);
+		if ((rc = vn_buf_add(&c->prefix, prefix, window, err)) < 0 ||
+		    (rc = vn_buf_add(&c->prefix, c->data - history, history, err)) < 0)
+			return rc;
+		prefix = (const uint8_t *)c->prefix.data;
+	}
+	return vn_delta_put_stream(c, c->data, c->len, level, prefix, window + history, err);
+}
+
 static int try_reference(struct vn_delta_coder *c, struct vn_err *err)
 {
 	const struct vn_delta_head *h = &c->job->head;
-	size_t window = vn_delta_window(h->old_window_log2, h->old_size);
+	size_t window = vn_delta_window(h->old_window_log2, h->old_size), history = history_of(c), alone, both = SIZE_MAX;
 	if (window == 0)
 		return 0;
 	/* centred on where the block comes from */
@@ -206,10 +237,16 @@ static int try_reference(struct vn_delta_coder *c, struct vn_err *err)
 	int64_t from = (int64_t)c->start + vn_delta_middle_shift(c) - (int64_t)ahead;
 	int64_t last = (int64_t)(h->old_size - window);
 	from = from < 0 ? 0 : from > last ? last : from;
-	vn_buf_clear(&c->body);
-	int rc = vn_delta_put_varint(&c->body, vn_delta_zigzag(from - (int64_t)c->start), err);
-	if (rc < 0 || (rc = vn_delta_put_varint(&c->body, window, err)) < 0 || (rc = vn_delta_put_varint(&c->body, 0, err)) < 0 ||
-	    (rc = vn_delta_put_stream(c, c->data, c->len, level_of(c, true), c->job->old + from, window, err)) < 0)
+	int rc = put_reference(c, from, window, 0, level_of(c, false), err);
+	if (rc < 0)
+		return rc;
+	alone = c->body.len;
+	if (history && (rc = put_reference(c, from, window, history, level_of(c, false), err)) < 0)
+		return rc;
+	both = history ? c->body.len : SIZE_MAX;
+	if (c->have_best && (both < alone ? both : alone) > c->best.len * 4 + ENOUGH)
+		return 0;
+	if ((rc = put_reference(c, from, window, both < alone ? history : 0, level_of(c, true), err)) < 0)
 		return rc;
 	keep_if_smaller(c, VN_DELTA_REF, false);
 	return 0;

@@ -32,7 +32,7 @@ struct vn_delta_coder {
 	uint8_t *tables;              /* of each element, under the model */
 	ZSTD_CCtx *zstd;
 	struct vn_hash *hash;
-	struct vn_buf body, best;
+	struct vn_buf body, best, prefix;
 	enum vn_delta_mode best_mode;
 	bool best_convert;
 	bool have_best;

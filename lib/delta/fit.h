@@ -3,7 +3,7 @@
 #define VN_DELTA_FIT_H
 #include "delta/model.h"
 
-#define VN_DELTA_FIT_CELLS 64
+#define VN_DELTA_FIT_CELLS 128
 #define VN_DELTA_FIT_LAG 4608              /* most elements of a lag: a row of nine taps and 512 channels */
 
 struct vn_delta_fit {                     /* what one thread needs */

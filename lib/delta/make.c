@@ -187,15 +187,24 @@ static unsigned window_for(uint64_t size, unsigned most)
 	return size ? clamp(log2_above(size), VN_DELTA_WINDOW_BASE + 1, most) : 0;
 }
 
-/* The larger windows, as long as the decoder can have them; the history gives way first. */
-static bool fit_windows(struct vn_delta_head *h, unsigned block_log2, unsigned most, uint64_t memory)
+/* Does enough of new come from old as it is for a window of old to be of use? */
+static bool related(const struct vn_delta_map *map, uint64_t new_size)
+{
+	uint64_t mapped = 0;
+	for (size_t i = 0; i < map->count; i++)
+		mapped += map->segments[i].len;
+	return mapped >= new_size / 64;
+}
+
+/* The larger windows, as long as the decoder can have them; the history gives way first, or gets all without an old file. */
+static bool fit_windows(struct vn_delta_head *h, bool with_old, unsigned block_log2, unsigned most, uint64_t memory)
 {
 	struct vn_delta_head inside = vn_delta_inside(h);
 	h->block_log2 = clamp(log2_above(inside.new_size), VN_DELTA_BLOCK_MIN, block_log2);
 	bool single = inside.new_size <= (uint64_t)1 << h->block_log2;
 	for (unsigned log2 = most; log2 > VN_DELTA_WINDOW_BASE; log2--) {
-		unsigned history = log2 > 20 ? log2 - 2 : clamp(log2, 12, 18);
-		h->old_window_log2 = window_for(inside.old_size, log2);
+		unsigned history = !with_old ? log2 : log2 > 20 ? log2 - 2 : clamp(log2, 12, 18);
+		h->old_window_log2 = with_old ? window_for(inside.old_size, log2) : 0;
 		for (unsigned less = 0; less < 2; less++) {
 			h->history_log2 = single ? 0 : window_for(inside.new_size, clamp(history - less, 12, 24));
 			if (vn_delta_memory(h) <= memory)
@@ -295,13 +304,14 @@ static int code_pair(const struct attempt *form, const struct vn_buf *table, con
 	struct attempt plain = *form, whole = *form;
 	uint64_t size = vn_delta_inside(&form->head).new_size;
 	unsigned log2 = BLOCK_LOG;
-	while (!fit_windows(&plain.head, log2, 21, o->memory))
+	bool with_old = related(form->job.map, size);
+	while (!fit_windows(&plain.head, with_old, log2, 21, o->memory))
 		if (--log2 < VN_DELTA_BLOCK_MIN)
 			return vn_fail(err, VN_EUSAGE, "a decoder needs more than %llu bytes of memory",
 				       (unsigned long long)o->memory);
 	bool more = size > (uint64_t)1 << plain.head.block_log2 && size <= 1u << BLOCK_LOG_WHOLE;
 	int rc = attempt(&plain, table, o, best, err);
-	if (rc < 0 || !more || !fit_windows(&whole.head, BLOCK_LOG_WHOLE, 24, o->memory))
+	if (rc < 0 || !more || !fit_windows(&whole.head, with_old, BLOCK_LOG_WHOLE, 24, o->memory))
 		return rc;
 	return attempt(&whole, table, o, best, err);
 }
@@ -343,7 +353,7 @@ static int make(const struct attempt *form, const struct vn_delta_options *o, st
 	unpacked.head.table_len = inner.table_len;
 	unpacked.members = inner.members;
 	struct vn_delta_head least = unpacked.head;
-	if (!fit_windows(&least, VN_DELTA_BLOCK_MIN, VN_DELTA_WINDOW_BASE, o->memory))
+	if (!fit_windows(&least, true, VN_DELTA_BLOCK_MIN, VN_DELTA_WINDOW_BASE, o->memory))
 		return 0;     /* no room for zlib */
 	return guess_and_code(&unpacked, &inner.table, o, best, err);
 }
