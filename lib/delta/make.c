@@ -364,13 +364,13 @@ int vn_delta_make(const void *old, size_t old_len, const void *new_data, size_t 
 	struct vn_delta_options o = options ? *options : (struct vn_delta_options){ 0 };
 	struct attempt form = { .job = { .old = old, .data = new_data } };
 	VN_CLEANUP(attempt_release) struct attempt best = { 0 };
-	if (old_len > VN_MAX_BLOB || new_len > VN_MAX_BLOB)
-		return vn_fail(err, VN_ELIMIT, "a delta from %zu to %zu bytes; at most %llu are allowed", old_len, new_len,
-			       (unsigned long long)VN_MAX_BLOB);
 	o.memory = o.memory ? o.memory : VN_DELTA_MEMORY;
 	o.threads = o.threads ? clamp(o.threads, 1, THREADS_MAX) : 2;
 	form.job.effort = o.effort ? (int)clamp((unsigned)o.effort, 1, 3) : 2;
 	form.head = (struct vn_delta_head){ .old_size = old_len, .new_size = new_len, .block_log2 = VN_DELTA_BLOCK_MIN };
+	if (form.head.old_size > VN_MAX_BLOB || form.head.new_size > VN_MAX_BLOB)
+		return vn_fail(err, VN_ELIMIT, "a delta from %zu to %zu bytes; at most %llu are allowed", old_len, new_len,
+			       (unsigned long long)VN_MAX_BLOB);
 	int rc = digest_of(old, old_len, form.head.old_digest, sizeof(form.head.old_digest), err);
 	if (rc < 0 || (rc = digest_of(new_data, new_len, form.head.new_digest, sizeof(form.head.new_digest), err)) < 0)
 		return rc;

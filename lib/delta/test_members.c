@@ -176,7 +176,7 @@ static void test_mixed(void)
 	/* things that only begin like members */
 	vn_buf_clear(&data);
 	for (int i = 0; i < 1000; i++)
-		add(&data, "PK\3\4\x14\0\0\0\x08\0xx\x78\x9c\x1f\x8b\x08\0", 20), add(&data, b + 50 * i, 30);
+		add(&data, "PK\3\4\x14\0\0\0\x08\0xx\x78\x9c\x1f\x8b\x08\0", 18), add(&data, b + 50 * i, 30);
 	trip(&old, &data, &stats);
 	CHECK_EQ(stats.members, 0);
 }
