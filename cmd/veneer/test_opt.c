@@ -5,7 +5,7 @@
 struct options {
 	bool flag, other, not;
 	const char *text;
-	unsigned count, choice, set;
+	unsigned count, choice, maybe, set;
 	uint64_t size;
 	struct opt_list list;
 };
@@ -16,7 +16,8 @@ static const struct opt table[] = {
 	{ "text", 't', OPT_TEXT, AT(text), "TEXT", "", NULL },   { "count", 0, OPT_COUNT, AT(count), "N", "", NULL },
 	{ "verify", 0, OPT_NOT, AT(not), "BOOL", "", NULL },     { "choice", 0, OPT_CHOICE, AT(choice), "C", "", words },
 	{ "set", 0, OPT_SET, AT(set), "C,...", "", words },      { "size", 0, OPT_SIZE, AT(size), "SIZE", "", NULL },
-	{ "list", 0, OPT_LIST, AT(list), "X", "", NULL },        { 0 },
+	{ "list", 0, OPT_LIST, AT(list), "X", "", NULL },        { "maybe", 0, OPT_MAYBE, AT(maybe), "C", "", words },
+	{ 0 },
 };
 static const struct opt *const groups[] = { table, NULL };
 static const struct opt_positional positional[] = {
@@ -53,6 +54,13 @@ static void test_forms(void)
 	CHECK_EQ(nargs, 3);
 	CHECK_EQ(PARSE("-ft", "y", "a", "b"), 0);
 	CHECK_STR(got.text, "y");
+	CHECK_EQ(PARSE("--maybe", "green", "b"), 0);
+	CHECK_EQ(got.maybe, 1);
+	CHECK_STR(args[0], "green");
+	CHECK_EQ(PARSE("--maybe=green", "a", "b"), 0);
+	CHECK_EQ(got.maybe, 2);
+	CHECK(PARSE("--maybe=grey", "a", "b") < 0);
+	CHECK_HAS(err.text, "red, green or blue");
 	CHECK_EQ(PARSE("a", "--", "--flag"), 0);
 	CHECK_STR(args[1], "--flag");
 	CHECK(!got.flag);
