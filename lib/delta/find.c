@@ -24,8 +24,10 @@
 #define STEP_MAX (16u << 10)
 #define STEP_TRIES 16
 #define SEARCH_EVERY 256
-#define BUDGET (1u << 29)             /* places in old that are looked at in all */
-#define SNIFF_BUDGET (1u << 26)
+#define BUDGET (1ull << 29)           /* places in old that are looked at in all, */
+#define BUDGET_EACH 32                /* and so often the whole of old */
+#define SNIFF_BUDGET (1ull << 26)
+#define SNIFF_EACH 6
 #define SNIFF_MOST 32768
 #define TABLE_MIN 256                 /* elements that are worth the scales of rows or columns */
 #define HINTS_TRIED 256
@@ -269,23 +271,30 @@ static bool try_at(struct finder *f, const struct group *g, const struct vn_delt
 	return match_any(f, g, at, (size_t)from, ret);
 }
 
-/* Every place in old[begin, end). */
+/* Every place in old[begin, end) that lies a multiple of `step` behind the first. */
 static bool search(struct finder *f, const struct group *g, const struct vn_delta_order *o, size_t at, int64_t begin, int64_t end,
-		   struct match *ret)
+		   size_t step, struct match *ret)
 {
 	size_t first = begin < 0 ? 0 : (size_t)begin, stop = end < 0 ? 0 : (size_t)end;
 	stop = stop < f->old_len ? stop : f->old_len;
 	while (first < stop && f->budget > 0) {
-		size_t place = vn_delta_order_search(o, f->old, f->old_len, first, stop);
-		uint64_t cost = place - first + 64;
+		size_t place = vn_delta_order_search(o, f->old, f->old_len, first, stop, step);
+		uint64_t cost = (place - first) / step + 64;
 		f->budget -= cost < f->budget ? cost : f->budget;
-		if (place == stop)
+		if (place >= stop)
 			return false;
 		if (match_any(f, g, at, place, ret))
 			return true;
-		first = place + 1;
+		first = place + step;
 	}
 	return false;
+}
+
+/* All of old: first where whole elements lie from the last match on. */
+static bool search_all(struct finder *f, const struct group *g, const struct vn_delta_order *o, size_t at, struct match *ret)
+{
+	int64_t phase = (int64_t)(f->old_end % width_from(g)), end = (int64_t)f->old_len;
+	return search(f, g, o, at, phase, end, width_from(g), ret) || search(f, g, o, at, 0, end, 1, ret);
 }
 
 static void order_at(const struct finder *f, const struct group *g, size_t at, size_t most, struct vn_delta_order *ret)
@@ -351,8 +360,8 @@ static bool try_search(struct finder *f, size_t at, unsigned phase, bool everywh
 		int64_t gap = (int64_t)(at - f->new_end), end = (int64_t)f->old_end;
 		int64_t wide = gap * width_from(g) / width_to(g), low = wide < gap ? wide : gap;
 		int64_t high = wide > gap ? wide : gap;
-		if ((search(f, g, &o, at, end + low - REACH_BACK, end + high + REACH, &m) ||
-		     (everywhere && search(f, g, &o, at, 0, (int64_t)f->old_len, &m))) &&
+		if ((search(f, g, &o, at, end + low - REACH_BACK, end + high + REACH, 1, &m) ||
+		     (everywhere && search_all(f, g, &o, at, &m))) &&
 		    (!found || m.score > ret->score))
 			*ret = m, found = true;
 	}
@@ -379,9 +388,9 @@ static bool sniff_at(struct finder *f, size_t i, size_t s, unsigned phase, bool 
 	if (o.count < FAR_PAIRS)
 		return false;
 	if (everywhere)
-		return search(f, g, &o, at, 0, (int64_t)f->old_len, &m);
+		return search_all(f, g, &o, at, &m);
 	int64_t middle = (int64_t)(f->old_len / SAMPLES * s);
-	return search(f, g, &o, at, middle - REACH, middle + REACH, &m);
+	return search(f, g, &o, at, middle - REACH, middle + REACH, 1, &m);
 }
 
 /* The hints that name tensors of another width. */
@@ -400,7 +409,7 @@ static bool sniff_hints(struct finder *f)
 
 static bool sniff(struct finder *f)
 {
-	f->budget = SNIFF_BUDGET;
+	f->budget = SNIFF_BUDGET + SNIFF_EACH * (uint64_t)f->old_len;
 	f->most = SNIFF_MOST;
 	f->tables = true;
 	bool any = sniff_hints(f);
@@ -450,7 +459,7 @@ static int walk(struct finder *f, struct vn_err *err)
 {
 	size_t at = 0, step = STEP, tries = 0, searched = 0, segment = 0;
 	struct match m;
-	f->budget = BUDGET;
+	f->budget = BUDGET + BUDGET_EACH * (uint64_t)f->old_len;
 	f->most = SIZE_MAX;
 	while (at + SEED_MIN <= f->len) {
 		const struct vn_delta_segment *list = f->map->segments;

@@ -89,19 +89,20 @@ bool vn_delta_order_holds(const struct vn_delta_order *o, const uint8_t *old)
 	return o->width == 2 ? holds(o, old, 2) : o->width == 4 ? holds(o, old, 4) : holds(o, old, 8);
 }
 
-INLINE size_t search(const struct vn_delta_order *o, const uint8_t *old, size_t begin, size_t end, unsigned width)
+INLINE size_t search(const struct vn_delta_order *o, const uint8_t *old, size_t begin, size_t end, size_t step, unsigned width)
 {
 	while (begin < end && !holds(o, old + begin, width))
-		begin++;
+		begin += step;
 	return begin;
 }
 
-size_t vn_delta_order_search(const struct vn_delta_order *o, const uint8_t *old, size_t len, size_t begin, size_t end)
+size_t vn_delta_order_search(const struct vn_delta_order *o, const uint8_t *old, size_t len, size_t begin, size_t end,
+			     size_t step)
 {
 	size_t last = len < o->span ? 0 : len - o->span + 1, stop = end < last ? end : last;
 	if (begin >= stop)
 		return end;
-	size_t at = o->width == 2 ? search(o, old, begin, stop, 2)
-				  : o->width == 4 ? search(o, old, begin, stop, 4) : search(o, old, begin, stop, 8);
+	size_t at = o->width == 2 ? search(o, old, begin, stop, step, 2)
+				  : o->width == 4 ? search(o, old, begin, stop, step, 4) : search(o, old, begin, stop, step, 8);
 	return at < stop ? at : end;
 }
