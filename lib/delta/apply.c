@@ -225,20 +225,19 @@ static int run(struct vn_delta_decoder *d, struct vn_out *out, const struct vn_d
 
 /* Old is unpacked into the scratch file, which the blocks read; what they make passes through the packer. */
 static int run_inside(struct vn_delta_decoder *d, const struct vn_delta_head *head, struct promised *promised,
-		      const struct vn_delta_apply_options *o, struct vn_err *err)
+		      struct vn_delta_scratch *scratch, const struct vn_delta_apply_options *o, struct vn_err *err)
 {
 	VN_AUTO(vn_delta_table) table = { 0 };
 	VN_AUTO(vn_tmp) own = VN_TMP;
 	VN_AUTO_OUT *packer = NULL;
-	struct vn_delta_scratch scratch;
 	int rc = vn_delta_table_read(&d->frames, head, &table, err);
 	if (rc < 0 || (!o->scratch && (rc = vn_tmp_anonymous(&own, err)) < 0))
 		return rc;
 	int fd = o->scratch ? o->scratch->fd : own.fd;
-	if ((rc = vn_delta_unpack_old(&table, head, d->old, fd, &scratch, err)) < 0 ||
+	if ((rc = vn_delta_unpack_old(&table, head, d->old, fd, scratch, err)) < 0 ||
 	    (rc = vn_delta_packer(&table, head, &promised->out, &packer, err)) < 0)
 		return rc;
-	d->old = &scratch.old;
+	d->old = &scratch->old;
 	if ((rc = open_decoder(d, err)) < 0 || (rc = run(d, packer, o, err)) < 0)
 		return rc;
 	return vn_out_finish(&promised->out, err);
@@ -249,6 +248,7 @@ int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out 
 {
 	struct vn_delta_apply_options o = options ? *options : (struct vn_delta_apply_options){ 0 };
 	struct vn_delta_head head, inside;
+	struct vn_delta_scratch scratch;
 	VN_CLEANUP(decoder_release) struct vn_delta_decoder d = { .head = &inside, .old = old, .frames.in = delta };
 	VN_CLEANUP(promised_release) struct promised promised = { { &promised_ops }, out, &head, NULL, 0 };
 	int rc = o.resume ? vn_delta_head_parse(o.resume->head, o.resume->head_len, &head, err)
@@ -259,7 +259,7 @@ int vn_delta_apply(struct vn_delta_old *old, struct vn_in *delta, struct vn_out 
 	promised.left = head.new_size;
 	inside = vn_delta_inside(&head);
 	if (head.members && !o.resume)
-		return run_inside(&d, &head, &promised, &o, err);
+		return run_inside(&d, &head, &promised, &scratch, &o, err);
 	if ((rc = open_decoder(&d, err)) < 0 || (o.resume && (rc = resume(&d, o.resume, &promised, err)) < 0))
 		return rc;
 	return run(&d, &promised.out, &o, err);

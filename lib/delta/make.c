@@ -291,6 +291,8 @@ static int attempt(struct attempt *a, const struct vn_buf *table, const struct v
 	if (rc == 0 && (best->head.len == 0 || a->size < best->size)) {
 		attempt_release(best);
 		*best = *a;
+		best->job.map = NULL;         /* not needed to write it, and gone by then */
+		best->job.casts = NULL;
 	} else {
 		attempt_release(a);
 	}
@@ -316,7 +318,7 @@ static int code_pair(const struct attempt *form, const struct vn_buf *table, con
 	return attempt(&whole, table, o, best, err);
 }
 
-static int guess_and_code(struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o,
+static int guess_and_code(const struct attempt *form, const struct vn_buf *table, const struct vn_delta_options *o,
 			  struct attempt *best, struct vn_err *err)
 {
 	VN_AUTO(vn_delta_map) map = { 0 };
@@ -324,14 +326,15 @@ static int guess_and_code(struct attempt *form, const struct vn_buf *table, cons
 	struct vn_delta_head h = vn_delta_inside(&form->head);
 	size_t old_len = (size_t)h.old_size, len = (size_t)h.new_size;
 	struct vn_delta_options hints = *o;
+	struct attempt guessed = *form;
 	if (table)
 		hints.nhints = 0;     /* they speak of the files as they are */
 	int rc = vn_delta_map_make(form->job.old, old_len, form->job.data, len, &hints, &map, err);
 	if (rc < 0 || (rc = vn_delta_casts_find(form->job.old, old_len, form->job.data, len, &map, &hints, &casts, err)) < 0)
 		return rc;
-	form->job.map = &map;
-	form->job.casts = &casts;
-	return code_pair(form, table, o, best, err);
+	guessed.job.map = &map;
+	guessed.job.casts = &casts;
+	return code_pair(&guessed, table, o, best, err);
 }
 
 /* The pair as it is, and where there is something to unpack, unpacked. */
@@ -339,10 +342,10 @@ static int make(const struct attempt *form, const struct vn_delta_options *o, st
 {
 	const struct vn_delta_job *job = &form->job;
 	VN_AUTO(vn_delta_unpacked) inner = { 0 };
-	struct attempt plain = *form, unpacked = *form;
+	struct attempt unpacked = *form;
 	bool any = false;
 	size_t old_len = (size_t)form->head.old_size, len = (size_t)form->head.new_size;
-	int rc = guess_and_code(&plain, NULL, o, best, err);
+	int rc = guess_and_code(form, NULL, o, best, err);
 	if (rc < 0 || (rc = vn_delta_unpack(job->old, old_len, job->data, len, &inner, &any, err)) < 0 || !any)
 		return rc;
 	unpacked.job.old = (const uint8_t *)inner.old.data;
