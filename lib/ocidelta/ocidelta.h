@@ -39,7 +39,7 @@ struct vn_ocidelta {
 	struct vn_buf manifest;
 	struct vn_ocidelta_blob *blobs;
 	size_t nblobs;
-	struct vn_ocidelta_layer *layers;        /* empty when the artifact was made by another tool and not applied yet */
+	struct vn_ocidelta_layer *layers;        /* empty when it is not known: another tool's, or not inline and far away */
 	size_t nlayers;
 	struct vn_digest source, target;         /* of the image manifests */
 	uint64_t size;               /* what a device fetches: the manifest, and the blobs that are not inline */
@@ -62,12 +62,24 @@ struct vn_ocidelta_applied {
 	size_t rebuilt, reused, repacked, original;      /* layers */
 	uint64_t fetched;            /* bytes of the artifact that were read */
 };
+/* The image that a device has. */
+struct vn_ocidelta_parts {
+	const struct vn_image *image;        /* its documents, and where blobs of shared layers are read */
+	/* Writes the regular files at `paths` (clean) to `fd`, one behind the other from `at` on. ret_sizes[n] may be NULL.
+	 * VN_ENOTFOUND names one that is not there. */
+	int (*files)(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at, uint64_t *ret_sizes,
+		     uint64_t *ret_end, struct vn_err *err);
+};
 /* Rebuilds the target from the source image and writes it whole to the sink. Everything is compared with the target's digests
  * before the sink commits: VN_EDIGEST when the source is another one or anything differs. `limits` (may be NULL): memory and
  * new_size count, the rest is not looked at. */
 int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *source, const struct vn_index_options *index,
 		      const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
 		      struct vn_err *err);
+/* The same with the files from elsewhere. */
+int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts,
+			    const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
+			    struct vn_err *err);
 
 /* The tag under which a registry keeps the delta between two image manifests, beside its place among the target's referrers:
  * "delta-" and the first 32 hex digits of sha256(SOURCE "\n" TARGET), both as "sha256:…". */

@@ -456,6 +456,12 @@ ssize_t vn_tar_data(struct vn_tar *t, const void **ret_block, struct vn_err *err
 	return n < 0 ? keep(t, err) : n;
 }
 
+uint64_t vn_tar_offset(const struct vn_tar *t)
+{
+	int64_t at = t->opened ? archive_filter_bytes(t->archive, 0) : 0;
+	return at > PRIMER_SIZE ? (uint64_t)at - PRIMER_SIZE : 0;
+}
+
 /* ---- open, close */
 int vn_tar_open(struct vn_in *in, const char *what, struct vn_tar **ret, struct vn_err *err)
 {

@@ -32,6 +32,8 @@ int vn_tar_open(struct vn_in *in, const char *what, struct vn_tar **ret, struct 
 int vn_tar_next(struct vn_tar *tar, const struct vn_tar_entry **ret, struct vn_err *err);
 /* The entry's contents in order, holes as zero bytes: length, 0 at the end, -code. */
 ssize_t vn_tar_data(struct vn_tar *tar, const void **ret_block, struct vn_err *err);
+/* Where the present file's contents begin in the tar; asked before they are read. Sparse files have none in one piece. */
+uint64_t vn_tar_offset(const struct vn_tar *tar);
 void vn_tar_close(struct vn_tar *tar);
 static inline void vn_tar_close_p(struct vn_tar **t) { vn_tar_close(*t); }
 #endif

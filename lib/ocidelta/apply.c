@@ -1,0 +1,247 @@
+#include "ocidelta/files.h"
+#include "ocidelta/rebuild.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include "util/num.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- new, taken apart while it streams out: manifest, configuration, tars */
+struct split_out {
+	struct vn_out out;
+	struct vn_rebuild *r;
+	const struct vn_bundle *b;
+	enum { MANIFEST, CONFIG, LAYERS } part;
+	size_t layer;                /* the one that is written, or where to look for the next */
+	bool within;
+	uint64_t left;               /* bytes of the present part */
+};
+
+static int check_layers(struct split_out *s, struct vn_err *err)
+{
+	const struct vn_image *image = &s->r->image;
+	if (image->nlayers != s->b->nlayers)
+		return vn_fail(err, VN_EDIGEST, "the delta describes %zu layers, its target has %zu", s->b->nlayers, image->nlayers);
+	for (size_t i = 0; i < s->b->nlayers; i++) {
+		const struct vn_bundle_layer *l = &s->b->layers[i];
+		const struct vn_desc *desc = &image->layers[i].desc;
+		if (vn_bundle_in_delta(l) && l->plain > VN_RATIO_FROM && l->plain / VN_MAX_RATIO > (uint64_t)desc->size)
+			return vn_fail(err, VN_EUNSAFE, "layer %zu of the delta has %llu bytes, and %lld when it is packed", i + 1,
+				       (unsigned long long)l->plain, (long long)desc->size);
+		if (l->how != VN_BUNDLE_ORIGINAL)
+			continue;
+		s->r->layers[i].original = vn_ocidelta_layer_for(s->r->delta, &desc->digest);
+		if (!s->r->layers[i].original || !vn_digest_equal(&s->r->layers[i].original->desc.digest, &desc->digest))
+			return vn_fail(err, VN_EDIGEST, "the delta lacks the layer %s, which it should bring along",
+				       desc->digest.text);
+	}
+	return 0;
+}
+
+static int next_layer(struct split_out *s, struct vn_err *err)
+{
+	int r = s->within ? vn_rebuild_end(s->r, &s->b->layers[s->layer++], err) : 0;
+	s->within = false;
+	while (s->layer < s->b->nlayers && !vn_bundle_in_delta(&s->b->layers[s->layer]))
+		s->layer++;
+	if (r < 0 || s->layer == s->b->nlayers)
+		return r;
+	s->left = s->b->layers[s->layer].plain;
+	s->within = true;
+	return vn_rebuild_begin(s->r, s->layer, &s->b->layers[s->layer], err);
+}
+
+static int next_part(struct split_out *s, struct vn_err *err)
+{
+	int r = 0;
+	if (s->part == MANIFEST) {
+		s->part = CONFIG;
+		s->left = s->b->config;
+		return 0;
+	}
+	if (s->part == CONFIG) {
+		s->part = LAYERS;
+		r = vn_rebuild_documents(s->r, err);
+		if (r == 0)
+			r = check_layers(s, err);
+	}
+	return r < 0 ? r : next_layer(s, err);
+}
+
+static bool at_end(const struct split_out *s)
+{
+	return s->part == LAYERS && !s->within;
+}
+
+/* Parts that are complete, also those without any bytes, are ended at once. */
+static int settle(struct split_out *s, struct vn_err *err)
+{
+	int r = 0;
+	while (r == 0 && !s->left && !at_end(s))
+		r = next_part(s, err);
+	return r;
+}
+
+static int split_write(struct vn_out *out, const void *data, size_t len, struct vn_err *err)
+{
+	struct split_out *s = (struct split_out *)out;
+	const char *p = data;
+	int r = settle(s, err);
+	while (r == 0 && len) {
+		if (at_end(s))
+			return vn_fail(err, VN_EDIGEST, "the delta makes more bytes than its table says");
+		size_t n = len < s->left ? len : (size_t)s->left;
+		r = s->part == MANIFEST ? vn_buf_add(&s->r->manifest_bytes, p, n, err) :
+		    s->part == CONFIG	? vn_buf_add(&s->r->config_bytes, p, n, err) :
+					  vn_out_write(s->r->out, p, n, err);
+		p += n;
+		len -= n;
+		s->left -= n;
+		if (r == 0)
+			r = settle(s, err);
+	}
+	return r;
+}
+
+static int split_finish(struct vn_out *out, struct vn_err *err)
+{
+	struct split_out *s = (struct split_out *)out;
+	int r = settle(s, err);
+	return r < 0 || at_end(s) ? r : vn_fail(err, VN_EDIGEST, "the delta makes fewer bytes than its table says");
+}
+
+static void split_close(struct vn_out *out)
+{
+	(void)out;                   /* lives with its user */
+}
+
+static const struct vn_out_ops split_ops = { split_write, split_finish, split_close };
+
+/* ---- old */
+struct spooled {
+	struct vn_delta_old old;
+	struct vn_tmp tmp;
+};
+
+static void spooled_release(struct spooled *s)
+{
+	vn_tmp_release(&s->tmp);
+}
+
+static int spooled_read(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
+{
+	const struct spooled *s = (const struct spooled *)old;
+	for (uint8_t *p = out; len;) {
+		ssize_t n = pread(s->tmp.fd, p, len, (off_t)offset);
+		if (n <= 0)
+			return vn_fail_sys(err, VN_EIO, "cannot read a temporary file");
+		p += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int spool_old(struct vn_rebuild *r, const struct vn_bundle *b, struct spooled *ret, struct vn_err *err)
+{
+	const struct vn_image *image = r->parts->image;
+	const struct vn_buf *docs[] = { &image->manifest_bytes, &image->config_bytes };
+	int rc = vn_tmp_anonymous(&ret->tmp, err);
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		rc = vn_fs_write(ret->tmp.fd, vn_buf_text(docs[i]), docs[i]->len, "a temporary file", err);
+		ret->old.size += docs[i]->len;
+	}
+	if (rc == 0)
+		rc = r->parts->files(r->parts, b->paths, b->npaths, ret->tmp.fd, ret->old.size, NULL, &ret->old.size, err);
+	ret->old.read = spooled_read;
+	if (rc < 0 && err->code == VN_ENOTFOUND) {
+		err->code = VN_EDIGEST;
+		return vn_wrap(err, "the delta starts from files that are not there");
+	}
+	return rc;
+}
+
+/* ---- a bundle */
+static int apply_bundle(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct vn_err *err)
+{
+	VN_AUTO_IN *in = NULL;
+	VN_AUTO(vn_bundle) b = { 0 };
+	VN_CLEANUP(spooled_release) struct spooled old = { .tmp = VN_TMP };
+	uint64_t size = 0;
+	int rc = vn_rebuild_fetch(r, blob, &in, err);
+	if (rc == 0)
+		rc = vn_bundle_read(in, &b, err);
+	if (rc == 0)
+		rc = vn_bundle_new_size(&b, &size, err);
+	if (rc == 0)
+		rc = spool_old(r, &b, &old, err);
+	if (rc < 0)
+		return rc;
+	struct split_out split = { .out = { &split_ops }, .r = r, .b = &b, .left = b.manifest };
+	if (!r->limits.new_size || size < r->limits.new_size)
+		r->limits.new_size = size;
+	rc = vn_delta_apply(&old.old, in, &split.out, &r->limits, err);
+	for (size_t i = 0; rc == 0 && i < b.nlayers; i++)
+		if (b.layers[i].from_source)
+			rc = vn_rebuild_from_source(r, i, (size_t)b.layers[i].plain, &b.layers[i], err);
+	return rc;
+}
+
+static int check_source(const struct vn_ocidelta *delta, const struct vn_image *image, struct vn_err *err)
+{
+	VN_AUTO(vn_manifest) m = { 0 };
+	const char *config = NULL;
+	if (vn_digest_equal(&delta->source, &image->desc.digest))
+		return 0;
+	if (vn_digest_none(&delta->source)) {
+		int r = vn_manifest_parse(vn_buf_text(&delta->manifest), delta->manifest.len, &m, err);
+		if (r < 0)
+			return r;
+		config = vn_manifest_annotation(&m, VN_OCIDELTA_PREFIX "source-config");
+		if (config && !strcmp(config, image->manifest.config.digest.text))
+			return 0;
+	}
+	vn_fail(err, VN_EDIGEST, "the delta starts from the image %s, and %s is %s", config ? config : delta->source.text,
+		image->source->ref.text, config ? image->manifest.config.digest.text : image->desc.digest.text);
+	return vn_hint(err, "apply it to the image that it was made from, or fetch the new image itself");
+}
+
+int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts,
+			    const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
+			    struct vn_err *err)
+{
+	VN_AUTO(vn_rebuild) r = { 0 };
+	const struct vn_ocidelta_blob *bundle = vn_ocidelta_content(delta, "veneer");
+	int rc = check_source(delta, parts->image, err);
+	if (rc == 0)
+		rc = vn_rebuild_open(delta, parts, limits, &r, err);
+	if (rc == 0)
+		rc = bundle ? apply_bundle(&r, bundle, err) : vn_rebuild_foreign(&r, err);
+	return rc < 0 ? rc : vn_rebuild_write(&r, to, ret, err);
+}
+
+/* ---- files out of the layers of an image */
+struct image_parts {
+	struct vn_ocidelta_parts parts;
+	struct vn_files files;
+};
+
+static int image_files(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at,
+		       uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
+{
+	return vn_files_read(&((struct image_parts *)parts)->files, paths, n, fd, at, ret_sizes, ret_end, err);
+}
+
+int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *source, const struct vn_index_options *index,
+		      const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
+		      struct vn_err *err)
+{
+	struct image_parts p = { .parts = { source, image_files } };
+	int r = vn_files_open(source, index, &p.files, err);
+	if (r == 0)
+		r = vn_ocidelta_apply_parts(delta, &p.parts, limits, to, ret, err);
+	if (p.files.layers)
+		vn_files_release(&p.files);
+	return r;
+}
