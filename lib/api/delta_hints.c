@@ -4,13 +4,14 @@
 #include "util/limits.h"
 #include <stdlib.h>
 
-int vn_delta_hints_make(const char *old_path, const void *old, size_t old_len, const char *new_path, const void *data, size_t len,
-			struct vn_delta_hint **ret, size_t *ret_count, struct vn_err *err)
+int vn_delta_hints_make(const char *old_path, const void *old, size_t old_len, const char *new_path, const void *data,
+			size_t len, struct vn_delta_hint **ret, size_t *ret_count, struct vn_err *err)
 {
 	VN_AUTO(vn_model_tensors) was = { 0 }, is = { 0 };
 	VN_AUTO(vn_model_pairs) pairs = { 0 };
 	VN_AUTO_FREE struct vn_delta_hint *hints = NULL;
-	if ((uint64_t)old_len > VN_MAX_MODEL_MAP || (uint64_t)len > VN_MAX_MODEL_MAP) {
+	uint64_t longer = old_len > len ? old_len : len;
+	if (longer > VN_MAX_MODEL_MAP) {
 		*ret = NULL;
 		*ret_count = 0;
 		return 0;
