@@ -61,7 +61,8 @@ static unsigned merge_neighbours(struct vn_delta_fit *f, uint32_t (*counts)[VN_D
 		f->cost[at] = cost_of(f, f->merged[at], NULL, symbols);
 		n--;
 		for (unsigned i = at + 1; i < n; i++)
-			f->merged[i] = f->merged[i + 1], f->cost[i] = f->cost[i + 1], first[i] = first[i + 1], gain[i] = gain[i + 1];
+			f->merged[i] = f->merged[i + 1], f->cost[i] = f->cost[i + 1], first[i] = first[i + 1],
+			gain[i] = gain[i + 1];
 		for (unsigned i = at ? at - 1 : 0; i <= at && i + 1 < n; i++)
 			gain[i] = (int64_t)(f->cost[i] + f->cost[i + 1]) -
 				  (int64_t)cost_of(f, f->merged[i], f->merged[i + 1], symbols);
@@ -153,8 +154,8 @@ static size_t likely_lags(struct vn_delta_fit *f, const struct vn_delta_elements
 	return small == best ? 2 : 3;
 }
 
-static unsigned choose_lag(struct vn_delta_fit *f, const struct vn_delta_elements *e, unsigned symbols, unsigned most, int effort,
-			   uint8_t first[256], size_t *ret_lag, uint64_t *ret_cost)
+static unsigned choose_lag(struct vn_delta_fit *f, const struct vn_delta_elements *e, unsigned symbols, unsigned most,
+			   int effort, uint8_t first[256], size_t *ret_lag, uint64_t *ret_cost)
 {
 	size_t lags[LAG_TRIES], tries = likely_lags(f, e, effort, lags);
 	unsigned columns = 1;
@@ -210,7 +211,8 @@ static void merge_cells(struct vn_delta_fit *f, unsigned cells, unsigned symbols
 	}
 	for (unsigned i = 0; i < cells; i++)
 		for (unsigned j = 0; j < i; j++)
-			f->gain[i][j] = (int64_t)(f->cost[i] + f->cost[j]) - (int64_t)cost_of(f, f->cell[i], f->cell[j], symbols);
+			f->gain[i][j] = (int64_t)(f->cost[i] + f->cost[j]) -
+					(int64_t)cost_of(f, f->cell[i], f->cell[j], symbols);
 	while (n > 1) {
 		unsigned a = 1, b = 0;
 		for (unsigned i = 1; i < n; i++)

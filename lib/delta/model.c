@@ -130,8 +130,8 @@ INLINE uint64_t take_bits(struct reader *r, unsigned count, bool safe)
 }
 
 /* One element of the state *x; false when words run out. Nothing runs out when `safe`, and every column has begun then. */
-INLINE bool step(const struct task *k, struct reader *r, enum vn_delta_mode mode, unsigned width, bool lag, size_t i, uint32_t *x,
-		 bool safe)
+INLINE bool step(const struct task *k, struct reader *r, enum vn_delta_mode mode, unsigned width, bool lag, size_t i,
+		 uint32_t *x, bool safe)
 {
 	const struct vn_delta_model *m = k->model;
 	uint64_t old = vn_delta_load(k->predicted + i * width, width);

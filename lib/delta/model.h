@@ -1,6 +1,6 @@
 /* The model of a residual in classes: which table of frequencies codes the symbol of an element, and the tables themselves. The
- * context of an element is what both sides know: a byte of its prediction (the exponent of a float tells how far a weight moves,
- * counted in its last place), and how large the residuals were `lag` elements before (one column of a matrix moves further than
+ * context of an element is what both sides know: a byte of its prediction (the exponent of a float tells how far a weight
+ * moves, counted in its last place), and how large the residuals were `lag` elements before (one column of a matrix moves further than
  * another). Coding is rANS, arXiv 1311.2540. The bytes of a model are specified in veneer-delta(5). */
 #ifndef VN_DELTA_MODEL_H
 #define VN_DELTA_MODEL_H
@@ -30,8 +30,8 @@ struct vn_delta_model {
 	uint8_t raw[VN_DELTA_MODEL_MAX];  /* as it is written */
 };
 
-/* The magnitude of a residual and its sign make one symbol; 8 bytes wide there is no room for the sign, which is then the lowest
- * bit of the number. */
+/* The magnitude of a residual and its sign make one symbol; 8 bytes wide there is no room for the sign, which is then the
+ * lowest bit of the number. */
 static inline unsigned vn_delta_signed(unsigned width)
 {
 	return width < 8;
@@ -58,9 +58,9 @@ static inline unsigned vn_delta_average(unsigned average, unsigned class)
 bool vn_delta_table_set(struct vn_delta_model *model, unsigned table, const uint8_t codes[VN_DELTA_SYMBOLS], unsigned symbols);
 /* Parses all of a model; NULL, or what is wrong with it. */
 const char *vn_delta_model_parse(const uint8_t *p, size_t len, unsigned width, bool with_lag, struct vn_delta_model *ret);
-/* Elements of new, from symbols by rANS and their low bits; the mode is SUB or FSUB, averages has room for `lag` numbers. NULL, or
- * what is wrong. `ret_used`: bytes of low bits. */
-const char *vn_delta_symbols_get(const struct vn_delta_model *model, const struct vn_delta_shape *shape, size_t lag, uint16_t *averages,
-				 const uint8_t *predicted, size_t count, const uint8_t *coded, size_t coded_len,
+/* Elements of new, from symbols by rANS and their low bits; the mode is SUB or FSUB, averages has room for `lag` numbers. NULL,
+ * or what is wrong. `ret_used`: bytes of low bits. */
+const char *vn_delta_symbols_get(const struct vn_delta_model *model, const struct vn_delta_shape *shape, size_t lag,
+				 uint16_t *averages, const uint8_t *predicted, size_t count, const uint8_t *coded, size_t coded_len,
 				 const uint8_t *bits, size_t bits_len, uint8_t *ret, size_t *ret_used);
 #endif

@@ -46,7 +46,8 @@ static void test_tables(void)
 	for (int kind = 0; kind < 50; kind++) {
 		unsigned symbols = kind < 2 ? 256 : 1 + random_u32() % 256, sum = 0;
 		for (unsigned s = 0; s < 256; s++)
-			codes[s] = (uint8_t)(kind == 0 ? VN_DELTA_WEIGHTS : kind == 1 ? 1 : random_u32() % (VN_DELTA_WEIGHTS + 1));
+			codes[s] = (uint8_t)(kind == 0 ? VN_DELTA_WEIGHTS : kind == 1 ? 1 :
+					     random_u32() % (VN_DELTA_WEIGHTS + 1));
 		codes[0] = codes[0] ? codes[0] : 1;
 		CHECK(vn_delta_table_set(&m, 15, codes, symbols));
 		for (unsigned s = 0; s < 256; s++) {
@@ -85,7 +86,8 @@ static void test_parse(void)
 }
 
 /* The residual as a coder writes it and a decoder reads it; the bytes that it takes. */
-static size_t trip(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned width, const uint8_t *predicted, const uint8_t *residual, size_t len)
+static size_t trip(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned width, const uint8_t *predicted,
+		   const uint8_t *residual, size_t len)
 {
 	static struct vn_delta_model m;
 	static uint16_t averages[BYTES];
@@ -130,9 +132,12 @@ static void fill_residual(int kind, uint8_t *predicted, uint8_t *residual)
 	for (size_t i = 0; i < BYTES; i++)
 		predicted[i] = (uint8_t)random_u32();
 	for (size_t i = 0; i < BYTES; i++)
-		residual[i] = (uint8_t)(kind == 0 ? 0 : kind == 1 ? 255 : kind == 2 ? (i % 8 == 0) * (random_u32() % 4) : random_u32());
-	for (size_t i = 0; kind == 4 && i + 2 <= BYTES; i += 2)                 /* columns of 100 halves, each with its scale */
-		vn_put_u32(residual + i - (i + 4 > BYTES ? 2 : 0), random_u32() % (1u << ((uint32_t)(i / 2 % 100) * 2654435761u >> 16) % 13));
+		residual[i] = (uint8_t)(kind == 0 ? 0 : kind == 1 ? 255 : kind == 2 ? (i % 8 == 0) * (random_u32() % 4) :
+					random_u32());
+	for (size_t i = 0; kind == 4 && i < BYTES; i += 2) {                    /* columns of 100 halves, each with its scale */
+		unsigned scale = ((uint32_t)(i / 2 % 100) * 2654435761u >> 16) % 13;
+		vn_delta_store(residual + i, 2, random_u32() % (1u << scale));
+	}
 }
 
 static void test_residuals(void)

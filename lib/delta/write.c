@@ -227,7 +227,8 @@ int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s
 	}
 	*ret_fits = true;
 	int rc = vn_delta_put_varint(&c->body, count, err);
-	if (rc < 0 || (rc = vn_delta_put_varint(&c->body, gaps, err)) < 0 || (rc = vn_delta_put_stream(c, c->gaps, gaps, level, NULL, 0, err)) < 0)
+	if (rc < 0 || (rc = vn_delta_put_varint(&c->body, gaps, err)) < 0 ||
+	    (rc = vn_delta_put_stream(c, c->gaps, gaps, level, NULL, 0, err)) < 0)
 		return rc;
 	for (unsigned k = 0; k < s->width && rc == 0; k++)
 		rc = vn_delta_put_stream(c, c->planes + k * most, count, level, NULL, 0, err);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* The words of rANS from the last symbol to the first, at the end of `out`; SIZE_MAX when they do not fit. */
-static size_t put_symbols(const struct vn_delta_model *m, const uint8_t *symbols, const uint8_t *tables, size_t count, uint8_t *out,
-			  size_t room)
+static size_t put_symbols(const struct vn_delta_model *m, const uint8_t *symbols, const uint8_t *tables, size_t count,
+			  uint8_t *out, size_t room)
 {
 	uint32_t state[2] = { VN_DELTA_RANS_LOW, VN_DELTA_RANS_LOW };
 	size_t at = room;
