@@ -224,13 +224,13 @@ int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_
 /* ---- files out of the layers of an image */
 struct image_parts {
 	struct vn_ocidelta_parts parts;
-	struct vn_files files;
+	struct vn_image_files files;
 };
 
 static int image_files(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at,
 		       uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
 {
-	return vn_files_read(&((struct image_parts *)parts)->files, paths, n, fd, at, ret_sizes, ret_end, err);
+	return vn_image_files_read(&((struct image_parts *)parts)->files, paths, n, fd, at, ret_sizes, ret_end, err);
 }
 
 int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *source, const struct vn_index_options *index,
@@ -238,10 +238,10 @@ int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *so
 		      struct vn_err *err)
 {
 	struct image_parts p = { .parts = { source, image_files } };
-	int r = vn_files_open(source, index, &p.files, err);
+	int r = vn_image_files_open(source, index, &p.files, err);
 	if (r == 0)
 		r = vn_ocidelta_apply_parts(delta, &p.parts, limits, to, ret, err);
 	if (p.files.layers)
-		vn_files_release(&p.files);
+		vn_image_files_release(&p.files);
 	return r;
 }

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int vn_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_files *ret, struct vn_err *err)
+int vn_image_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_image_files *ret, struct vn_err *err)
 {
-	struct vn_files f = { .image = image, .options = options };
+	struct vn_image_files f = { .image = image, .options = options };
 	f.layers = calloc(image->nlayers + 1, sizeof(*f.layers));
 	f.list = calloc(image->nlayers + 1, sizeof(*f.list));
 	if (!f.layers || !f.list) {
@@ -26,7 +26,7 @@ int vn_files_open(const struct vn_image *image, const struct vn_index_options *o
 	return 0;
 }
 
-void vn_files_release(struct vn_files *f)
+void vn_image_files_release(struct vn_image_files *f)
 {
 	for (size_t i = 0; f->layers && i < f->image->nlayers; i++)
 		vn_layer_index_release(&f->layers[i]);
@@ -35,7 +35,7 @@ void vn_files_release(struct vn_files *f)
 	memset(f, 0, sizeof(*f));
 }
 
-int vn_files_index(struct vn_files *f, size_t layer, struct vn_err *err)
+int vn_image_files_index(struct vn_image_files *f, size_t layer, struct vn_err *err)
 {
 	return f->layers[layer].fd >= 0 ? 0 : vn_layer_index_open(f->image, layer, f->options, &f->layers[layer], err);
 }
@@ -46,7 +46,7 @@ struct sought {
 	size_t slot;
 };
 struct search {
-	struct vn_files *files;
+	struct vn_image_files *files;
 	const char *const *paths;            /* of each slot, for messages */
 	struct sought *left;
 	size_t nleft;
@@ -91,7 +91,7 @@ static int look_in(struct search *s, size_t layer, struct vn_err *err)
 	struct vn_entry e;
 	size_t kept = 0, at = 0;
 	qsort(s->left, s->nleft, sizeof(*s->left), order_sought);
-	int r = vn_files_index(s->files, layer, err), more = 0;
+	int r = vn_image_files_index(s->files, layer, err), more = 0;
 	if (r == 0)
 		r = vn_cursor_open(&s->files->layers[layer], &c, err);
 	while (r == 0 && at < s->nleft && (more = vn_cursor_next(c, &e, err)) > 0) {
@@ -120,7 +120,7 @@ static int search(struct search *s, struct vn_err *err)
 	return r == 0 && s->nleft ? missing(s, &s->left[0], err) : r;
 }
 
-int vn_files_read(struct vn_files *f, const char *const *paths, size_t n, int fd, uint64_t at, uint64_t *ret_sizes,
+int vn_image_files_read(struct vn_image_files *f, const char *const *paths, size_t n, int fd, uint64_t at, uint64_t *ret_sizes,
 		  uint64_t *ret_end, struct vn_err *err)
 {
 	VN_AUTO_FREE struct sought *left = calloc(n + 1, sizeof(*left));

@@ -42,8 +42,8 @@ int vn_spool_open(struct vn_spool *m, struct vn_err *err)
 
 static void vn_making_release(struct vn_making *m)
 {
-	vn_files_release(&m->old);
-	vn_files_release(&m->now);
+	vn_image_files_release(&m->old);
+	vn_image_files_release(&m->now);
 	vn_picks_release(&m->picks);
 	m->bundle.paths = NULL;              /* the picks' */
 	vn_bundle_release(&m->bundle);
@@ -156,8 +156,8 @@ static int plan(struct vn_making *m, struct vn_err *err)
 	m->out.at = m->new_image->source;
 	for (size_t i = 0; i < n; i++)
 		plan_layer(m, i);
-	int r = vn_files_open(m->old_image, &m->options->index, &m->old, err);
-	return r < 0 ? r : vn_files_open(m->new_image, &m->options->index, &m->now, err);
+	int r = vn_image_files_open(m->old_image, &m->options->index, &m->old, err);
+	return r < 0 ? r : vn_image_files_open(m->new_image, &m->options->index, &m->now, err);
 }
 
 /* ---- both sides as bytes */
@@ -222,7 +222,7 @@ static int spool_source(struct vn_making *m, struct vn_err *err)
 		r = vn_spool_add(&m->source, vn_buf_text(&image->config_bytes), image->config_bytes.len, err);
 	uint64_t at = m->source.len;
 	if (r == 0)
-		r = vn_files_read(&m->old, m->picks.sources, n, m->source.tmp.fd, at, m->old_size, &m->source.len, err);
+		r = vn_image_files_read(&m->old, m->picks.sources, n, m->source.tmp.fd, at, m->old_size, &m->source.len, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		m->old_at[i] = at;
 		at += m->old_size[i];

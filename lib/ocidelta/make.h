@@ -19,7 +19,7 @@ int vn_spool_open(struct vn_spool *m, struct vn_err *err);
 struct vn_making {
 	const struct vn_image *old_image, *new_image;
 	const struct vn_ocidelta_options *options;
-	struct vn_files old, now;
+	struct vn_image_files old, now;
 	struct vn_picks picks;
 	struct vn_bundle bundle;             /* of the target's layers: how each is made */
 	size_t *carried, ncarried;           /* numbers of those whose tar is in `target` */

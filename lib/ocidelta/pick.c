@@ -54,11 +54,11 @@ static int add(struct vn_arena *arena, struct vn_pick **list, size_t *n, size_t 
 	return 0;
 }
 
-static int gather(struct vn_picks *out, struct vn_files *now, size_t layer, struct vn_err *err)
+static int gather(struct vn_picks *out, struct vn_image_files *now, size_t layer, struct vn_err *err)
 {
 	struct vn_cursor *c = NULL;
 	struct vn_entry e;
-	int r = vn_files_index(now, layer, err), more = 0;
+	int r = vn_image_files_index(now, layer, err), more = 0;
 	if (r == 0)
 		r = vn_cursor_open(&now->layers[layer], &c, err);
 	while (r == 0 && (more = vn_cursor_next(c, &e, err)) > 0)
@@ -220,19 +220,19 @@ static int list_sources(struct vn_picks *out, struct vn_err *err)
 	return 0;
 }
 
-static int walk(struct picking *p, struct vn_files *old, int (*match)(struct picking *, struct vn_merge *, struct vn_err *),
+static int walk(struct picking *p, struct vn_image_files *old, int (*match)(struct picking *, struct vn_merge *, struct vn_err *),
 		struct vn_err *err)
 {
 	VN_AUTO_MERGE *tree = NULL;
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < old->image->nlayers; i++)
-		r = vn_files_index(old, i, err);
+		r = vn_image_files_index(old, i, err);
 	if (r == 0)
 		r = vn_merge_open(old->list, old->image->nlayers, false, &tree, err);
 	return r < 0 ? r : match(p, tree, err);
 }
 
-int vn_picks_make(struct vn_files *old, struct vn_files *now, const size_t *layers, size_t nlayers, struct vn_picks *ret,
+int vn_picks_make(struct vn_image_files *old, struct vn_image_files *now, const size_t *layers, size_t nlayers, struct vn_picks *ret,
 		  struct vn_err *err)
 {
 	VN_AUTO(vn_picks) out = { 0 };

@@ -18,7 +18,7 @@ struct vn_picks {
 	size_t nsources;
 };
 /* `layers`: numbers of the new layers in `now`. */
-int vn_picks_make(struct vn_files *old, struct vn_files *now, const size_t *layers, size_t nlayers, struct vn_picks *ret,
+int vn_picks_make(struct vn_image_files *old, struct vn_image_files *now, const size_t *layers, size_t nlayers, struct vn_picks *ret,
 		  struct vn_err *err);
 void vn_picks_release(struct vn_picks *p);
 const struct vn_pick *vn_pick_find(const struct vn_picks *p, const char *path);      /* NULL = none */
