@@ -162,7 +162,7 @@ def veneer_result(pair):
     delta, out = temporary("delta"), temporary("out")
     remove(delta, out)
     try:
-        made = measured([veneer, "delta", "make", "--format=json", "-o", delta, pair.old, pair.new])
+        made = measured([veneer, "delta", "make", "--larger", "--format=json", "-o", delta, pair.old, pair.new])
         back = None
         for _ in range(DECODE_RUNS):
             remove(out)
@@ -170,7 +170,7 @@ def veneer_result(pair):
             back = again if back is None or again["cpu"] < back["cpu"] else back
         if sha256(out) != pair.new_digest:
             raise Failed("veneer does not give %s back" % pair.name)
-        said = json.loads(made["text"])["items"][0]
+        said = json.loads(made["text"])["deltas"][0]
     except Failed as error:
         say("  %s: %s" % (pair.name, error))
         return
@@ -343,7 +343,9 @@ def verdict(pairs):
     for what, aim, belongs in AIMS:
         these = [p for p in pairs if belongs(p) and p.ratio]
         if these:
-            say("  %-32s %.3f of %d pairs (aim: %.2f)" % (what, mean(these), len(these), aim))
+            aside = math.exp(sum(math.log(max(p.ours["bytes"] - FREE_BYTES, 1) / p.best[1]["bytes"]) for p in these) / len(these))
+            say("  %-32s %.3f of %d pairs (aim: %.2f); %.3f with %d bytes of each delta aside" %
+                (what, mean(these), len(these), aim, aside, FREE_BYTES))
     for p in pairs:
         if p.name == "vscode-langdet" and p.ours:
             say("  %-32s %d bytes (aim: 1000)" % ("model only exported anew as u8", p.ours["bytes"]))
@@ -384,7 +386,7 @@ def large():
         old, new = (temporary("large-%d.%s" % (megabytes, w)) for w in ("old", "new"))
         delta, out = temporary("delta"), temporary("out")
         remove(delta, out)
-        made = measured([veneer, "delta", "make", "--effort", str(effort), "-o", delta, old, new])
+        made = measured([veneer, "delta", "make", "--larger", "--effort", str(effort), "-o", delta, old, new])
         apply = [veneer, "delta", "apply", "-o", out, old, delta]
         back = best(1 if megabytes > 100 else DECODE_RUNS, apply)
         heap = heap_of(apply)
@@ -403,7 +405,7 @@ def efforts(pairs):
         for effort in (1, 2, 3):
             delta = temporary("delta")
             remove(delta)
-            made = measured([veneer, "delta", "make", "--effort", str(effort), "-o", delta, p.old, p.new])
+            made = measured([veneer, "delta", "make", "--larger", "--effort", str(effort), "-o", delta, p.old, p.new])
             line.append("%d: %9d %7.1f s" % (effort, os.path.getsize(delta), made["seconds"]))
         say("  %-16s %s" % (p.name, "    ".join(line)))
 
