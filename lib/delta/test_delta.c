@@ -443,6 +443,30 @@ static void test_bound(void)
 	}
 }
 
+/* A decoder with more memory gets one block that sees all of new. */
+static void test_one_block(void)
+{
+	size_t half = 1500000;
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) delta = VN_BUF(MOST), out = VN_BUF(MOST);
+	VN_AUTO_FREE uint8_t *data = malloc(2 * half);
+	VN_AUTO_OUT *to = NULL;
+	struct vn_delta_head head;
+	struct vn_delta_options options = { .effort = 1, .memory = 32u << 20 };
+	uint64_t x = 88172645463325252u;
+	for (size_t i = 0; i < half; i++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		data[i] = data[half + i] = (uint8_t)x;
+	}
+	CHECK_OK(vn_out_buf(&delta, &to, &err), &err);
+	CHECK_OK(vn_delta_make("", 0, data, 2 * half, &options, to, NULL, &err), &err);
+	CHECK_OK(vn_delta_head_parse(delta.data, delta.len, &head, &err), &err);
+	CHECK(vn_delta_block_size(&head) == 2 * half && vn_delta_memory(&head) <= options.memory);
+	CHECK(delta.len < half * 5 / 4);
+	CHECK_OK(apply("", 0, delta.data, delta.len, NULL, &out, &err), &err);
+	CHECK(out.len == 2 * half && memcmp(out.data, data, out.len) == 0);
+}
+
 static void test_limits(void)
 {
 	static uint8_t old[5000], data[5000];
@@ -536,6 +560,7 @@ int main(void)
 	RUN(test_walk);
 	RUN(test_wrong_old);
 	RUN(test_bound);
+	RUN(test_one_block);
 	RUN(test_limits);
 	RUN(test_progress);
 	RUN(test_same_bytes);
