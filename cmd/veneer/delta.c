@@ -14,6 +14,7 @@ static void fill(const struct delta_options *options, struct vn_delta_settings *
 		.files = options->files,
 		.images = options->images,
 		.larger = options->larger,
+		.to = options->to,
 	};
 }
 
@@ -27,9 +28,11 @@ static void free_run(struct vn_delta_run **run)
 /* With --quiet the name of what was written, nothing else. */
 static void put_names(struct out *out, const struct vn_delta_result *result)
 {
-	if (*result->target)
+	bool applied = !strcmp(result->verb, "apply");
+
+	if (applied && *result->target)
 		cmd_put_line(out, result->target);
-	for (size_t i = 0; i < result->nitems && strcmp(result->verb, "apply"); i++)
+	for (size_t i = 0; i < result->nitems && !applied; i++)
 		if (*result->items[i].reference)
 			cmd_put_line(out, result->items[i].reference);
 }
@@ -101,6 +104,25 @@ static int run_apply(const struct cmd_call *call, struct vn_err *err)
 	return finish(call, run, rc, err);
 }
 
+static int run_push(const struct cmd_call *call, struct vn_err *err)
+{
+	const struct delta_options *options = call->options;
+	struct vn_delta_settings settings;
+	CMD_AUTO_VN vn = NULL;
+	AUTO_RUN *run = NULL;
+	int rc;
+
+	fill(options, &settings);
+	if (options->delta && (options->from.n || options->to))
+		return opt_fail(err, VN_EUSAGE, "`veneer delta push --help` says how.",
+				"--delta pushes what is made already: neither --from nor --to goes with it");
+	if (cmd_open(call, NULL, NULL, &vn, err) < 0)
+		return -(int)err->code;
+	rc = options->delta ? vn_delta_push_made(vn, options->delta, call->args[0], &settings, &run, err) :
+			      vn_delta_push_run(vn, options->from.at, options->from.n, call->args[0], &settings, &run, err);
+	return finish(call, run, rc, err);
+}
+
 /* ---- the tables */
 
 #define AT(field) offsetof(struct delta_options, field)
@@ -132,9 +154,21 @@ static const struct opt apply_own[] = {
 	{ "images", 0, OPT_FLAG, AT(images), NULL, "OLD and DELTA are images, whatever files there are", NULL },
 	{ 0 },
 };
+static const struct opt push_own[] = {
+	{ "from", 0, OPT_LIST, AT(from), "OLD", "a release that devices hold; may be repeated", NULL },
+	{ "to", 0, OPT_TEXT, AT(to), "REPOSITORY", "where the deltas go [NEW's repository]", NULL },
+	{ "delta", 0, OPT_FILE, AT(delta), "DELTA", "push this one, which veneer delta make wrote", NULL },
+	{ "effort", 0, OPT_CHOICE, AT(effort), "N", "how hard to search, the least first [2]", efforts },
+	{ "target-memory", 0, OPT_SIZE, AT(target_memory), "SIZE", "heap that the device may spend on applying it [4MiB]", NULL },
+	{ "interop", 0, OPT_MAYBE, AT(interop), "VERSION", "layers as tar-diff, which other tools apply [1]", tardiff_versions },
+	{ "platform", 0, OPT_TEXT, AT(platform), "PLATFORM", "one image of an index, such as linux/arm64 [all]", NULL },
+	{ "larger", 0, OPT_FLAG, AT(larger), NULL, "publish it although it saves nothing", NULL },
+	{ 0 },
+};
 static const struct opt *const make_groups[] = { make_own, cmd_registry_options, cmd_cache_options, cmd_general_options, NULL };
 static const struct opt *const show_groups[] = { show_own, cmd_registry_options, cmd_cache_options, cmd_general_options, NULL };
 static const struct opt *const apply_groups[] = { apply_own, cmd_registry_options, cmd_cache_options, cmd_general_options, NULL };
+static const struct opt *const push_groups[] = { push_own, cmd_registry_options, cmd_cache_options, cmd_general_options, NULL };
 
 static const struct opt_positional make_args[] = {
 	{ "OLD", "the file or image that devices hold", false, NULL },
@@ -142,7 +176,7 @@ static const struct opt_positional make_args[] = {
 	{ 0 },
 };
 static const struct opt_positional show_args[] = {
-	{ "DELTA", "a delta", false, NULL },
+	{ "DELTA", "a delta; or an image, whose deltas are listed", false, NULL },
 	{ 0 },
 };
 static const struct opt_positional apply_args[] = {
@@ -150,18 +184,30 @@ static const struct opt_positional apply_args[] = {
 	{ "DELTA", "the delta", false, NULL },
 	{ 0 },
 };
+static const struct opt_positional push_args[] = {
+	{ "NEW", "the image that devices should get; with --delta the repository", false, NULL },
+	{ 0 },
+};
 static const struct cmd_example make_examples[] = {
 	{ "veneer delta make old.onnx new.onnx", "how large would it be?" },
 	{ "veneer delta make -o update.vnd old.onnx new.onnx", "write it" },
+	{ "veneer delta make -o update.oci repo/app:iot-1 repo/app:iot-2", "of two images: an OCI archive" },
 	{ 0 },
 };
 static const struct cmd_example show_examples[] = {
 	{ "veneer delta show --regions update.vnd", "what each part of it does" },
+	{ "veneer delta show repo/app:iot-2", "which deltas its registry has for it" },
 	{ 0 },
 };
 static const struct cmd_example apply_examples[] = {
 	{ "veneer delta apply -o new.onnx old.onnx update.vnd", "on the device" },
 	{ "veneer delta apply -o model.onnx model.onnx update.vnd", "in place: replaced when the new one is whole" },
+	{ 0 },
+};
+
+static const struct cmd_example push_examples[] = {
+	{ "veneer delta push --from repo/app:iot-1 repo/app:iot-2", "from one release" },
+	{ "veneer delta push --delta update.oci repo/app", "what was made before" },
 	{ 0 },
 };
 
@@ -199,7 +245,19 @@ static const struct vn_cmd apply = {
 	.files = true,
 	.run = run_apply,
 };
-static const struct vn_cmd *const subs[] = { &make, &show, &apply, NULL };
+static const struct vn_cmd push = {
+	.name = "delta push",
+	.summary = "publish deltas to NEW beside it in its registry",
+	.about = "Make the delta from each OLD to NEW, for each platform, and store it in NEW's repository: under a tag that "
+		 "follows from both digests, and among the referrers of NEW. A delta that is not smaller than what it "
+		 "replaces is not published, and that is said.",
+	.args = push_args,
+	.groups = push_groups,
+	.size = sizeof(struct delta_options),
+	.examples = push_examples,
+	.run = run_push,
+};
+static const struct vn_cmd *const subs[] = { &make, &show, &apply, &push, NULL };
 
 struct options {
 	struct cmd_common common;
@@ -213,7 +271,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 }
 
 static const struct opt_positional args[] = {
-	{ "COMMAND", "make, show or apply", false, NULL },
+	{ "COMMAND", "make, show, apply or push", false, NULL },
 	{ 0 },
 };
 static const struct opt *const groups[] = { cmd_general_options, NULL };
@@ -225,7 +283,7 @@ static const struct cmd_example examples[] = {
 
 const struct vn_cmd cmd_delta = {
 	.name = "delta",
-	.summary = "make, show and apply the smallest update from OLD to NEW",
+	.summary = "make, show, apply, publish the smallest update from OLD to NEW",
 	.about = "A delta turns OLD into NEW, byte for byte. Weights that moved a little are sent as small numbers, so that the "
 		 "delta between a model and its fine-tuned successor is smaller than what general tools for deltas make.",
 	.args = args,

@@ -5,7 +5,8 @@
 
 struct delta_options {
 	struct cmd_common common;
-	const char *output, *platform;
+	const char *output, *platform, *to, *delta;
+	struct opt_list from;
 	unsigned effort, interop;        /* 0 = not given */
 	uint64_t target_memory, max_memory;
 	bool files, images, larger, regions;

@@ -7,11 +7,13 @@
 
 static void size_fact(struct out_table *facts, const char *label, const char *name, const char *digest, uint64_t size)
 {
-	char text[VN_SIZE_TEXT];
+	char text[VN_SIZE_TEXT] = "";
 
 	if (!*name && !*digest && !size)
 		return;
-	show_fact(facts, label, OUT_PLAIN, "%s%s%s%s%s", vn_size_text(size, text), *name ? "  " : "", name, *digest ? "  " : "", digest);
+	if (size || !*digest)
+		vn_size_text(size, text);
+	show_fact(facts, label, OUT_PLAIN, "%s%s%s%s%s", text, *text && *name ? "  " : "", name, *text || *name ? "  " : "", digest);
 }
 
 static void delta_fact(struct out_table *facts, const struct vn_delta_item *item)
@@ -22,9 +24,9 @@ static void delta_fact(struct out_table *facts, const struct vn_delta_item *item
 		show_fact(facts, "delta", OUT_NOTE, "%s, not written%s%s", vn_size_text(item->size, text), *item->reason ? ": " : "",
 			  item->reason);
 	else
-		show_fact(facts, "delta", OUT_GOOD, "%s  %s%s%s", vn_size_text(item->size, text), item->reference,
+		show_fact(facts, "delta", OUT_GOOD, "%s  %s%s%s%s", vn_size_text(item->size, text), item->reference,
 			  *item->digest && !strstr(item->reference, item->digest) ? "  " : "",
-			  strstr(item->reference, item->digest) ? "" : item->digest);
+			  strstr(item->reference, item->digest) ? "" : item->digest, item->inline_data ? "  (one request)" : "");
 }
 
 /* One line for each method, the label on the first. */
@@ -43,13 +45,36 @@ static void method_facts(struct out_table *facts, const struct vn_delta_item *it
 	}
 }
 
+static void layer_facts(struct out_table *facts, const struct vn_delta_item *item)
+{
+	const char *label = "layers";
+	char size[VN_SIZE_TEXT];
+	size_t reused = 0;
+
+	for (size_t i = 0; i < item->nlayers; i++) {
+		const struct vn_delta_layer *layer = &item->layers[i];
+
+		reused += !strcmp(layer->how, "reused");
+		if (!strcmp(layer->how, "reused"))
+			continue;
+		show_fact(facts, label, OUT_PLAIN, "%zu: %s%s%s%s%s", i + 1, layer->size ? vn_size_text(layer->size, size) : "",
+			  layer->size ? " " : "", layer->how, *layer->sources ? " from " : "", layer->sources);
+		label = "";
+	}
+	if (reused)
+		show_fact(facts, label, OUT_DIM, "%zu reused", reused);
+}
+
 static void item_facts(struct out_table *facts, const struct vn_delta_item *item)
 {
 	char size[VN_SIZE_TEXT];
 
-	size_fact(facts, "old", item->old_name, item->old_digest, item->old_size);
-	size_fact(facts, "new", item->new_name, item->new_digest, item->new_size);
+	size_fact(facts, "old", item->old_name, item->old_digest, item->image ? 0 : item->old_size);
+	size_fact(facts, "new", item->new_name, item->new_digest, item->image ? 0 : item->new_size);
+	if (*item->platform)
+		show_fact(facts, "platform", OUT_PLAIN, "%s", item->platform);
 	delta_fact(facts, item);
+	layer_facts(facts, item);
 	if (*item->relation)
 		show_fact(facts, "relation", strcmp(item->relation, "unrelated") ? OUT_PLAIN : OUT_NOTE, "%s", item->relation);
 	method_facts(facts, item);
@@ -83,28 +108,62 @@ static void show_regions(struct out *out, const struct vn_delta_item *item)
 	out_table_print(&table, out);
 }
 
-void delta_show(struct out *out, const struct vn_delta_result *result, bool all)
+/* Does it tell of deltas in a registry, one line each? */
+static bool is_list(const struct vn_delta_result *result)
 {
-	bool unrelated = false;
+	return !strcmp(result->verb, "push") || (!strcmp(result->verb, "show") && *result->target);
+}
 
+static const struct out_column list_columns[] = {
+	{ "from", false, 0, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "instead of", true, 0, 0 },
+	{ "where", false, 0, 0 },
+};
+
+static void show_list(struct out *out, const struct vn_delta_result *result)
+{
+	OUT_CLEANUP(out_table_release) struct out_table table = { .columns = list_columns, .ncolumns = 5 };
+	char size[VN_SIZE_TEXT];
+
+	for (size_t i = 0; i < result->nitems; i++) {
+		const struct vn_delta_item *item = &result->items[i];
+
+		out_cell(&table, OUT_PLAIN, *item->old_name ? item->old_name : item->old_digest);
+		out_cell(&table, OUT_DIM, item->platform);
+		out_cell(&table, OUT_PLAIN, item->size ? vn_size_text(item->size, size) : "");
+		out_cell(&table, OUT_PLAIN, item->full ? vn_size_text(item->full, size) : "");
+		out_cellf(&table, item->written ? OUT_GOOD : OUT_NOTE, "%s%s", item->written ? item->reference : "not published: ",
+			  item->written ? "" : item->reason);
+	}
+	out_table_print(&table, out);
+}
+
+static void show_items(struct out *out, const struct vn_delta_result *result, bool all)
+{
 	for (size_t i = 0; i < result->nitems; i++) {
 		const struct vn_delta_item *item = &result->items[i];
 		OUT_CLEANUP(out_table_release) struct out_table facts = SHOW_FACTS;
 
 		if (i)
 			out_put(out, "\n");
-		if (*item->platform && result->nitems > 1) {
-			out_styled(out, OUT_BOLD, item->platform);
-			out_put(out, "\n");
-		}
 		item_facts(&facts, item);
 		out_table_print(&facts, out);
 		if (all)
 			show_regions(out, item);
-		unrelated |= !strcmp(item->relation, "unrelated");
 	}
+}
+
+void delta_show(struct out *out, const struct vn_delta_result *result, bool all)
+{
+	bool unrelated = false;
+
+	if (is_list(result))
+		show_list(out, result);
+	else
+		show_items(out, result, all);
+	for (size_t i = 0; i < result->nitems; i++)
+		unrelated |= !strcmp(result->items[i].relation, "unrelated");
 	if (*result->sentence) {
-		out_put(out, "\n");
+		out_put(out, result->nitems ? "\n" : "");
 		out_paragraph(out, OUT_BOLD, 0, result->sentence);
 	}
 	if (unrelated) {

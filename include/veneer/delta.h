@@ -21,7 +21,7 @@ struct vn_delta_settings {
 };
 
 struct vn_delta_method {
-	const char *name;            /* "copy", "raw", "reference", "planes", "xor", "sub", "fsub", "convert" */
+	const char *name;            /* "copy", "raw", "ref", "planes", "xor", "sub", "fsub", "convert" */
 	uint64_t regions, plain, packed;
 };
 struct vn_delta_region {
@@ -60,7 +60,7 @@ struct vn_delta_item {
 };
 struct vn_delta_result {
 	const char *verb;            /* "make", "show", "apply", "push" */
-	const char *target;          /* apply: what was written, with digest */
+	const char *target;          /* apply: what was written, with digest; show: the image whose deltas these are; "" = none */
 	bool exact;                  /* apply: digest for digest the target */
 	bool referrers;              /* push: the registry lists referrers itself; else the fallback tag was written */
 	uint64_t uploaded;           /* push */
@@ -79,6 +79,12 @@ VN_API int vn_delta_show_run(struct vn *vn, const char *ref, const struct vn_del
 			     struct vn_err *err);
 /* `dest`: a file for a delta of files, else a sink. NULL: rebuilt and proved, then thrown away. */
 VN_API int vn_delta_apply_run(struct vn *vn, const char *old_ref, const char *delta_ref, const char *dest,
+			      const struct vn_delta_settings *settings, struct vn_delta_run **ret, struct vn_err *err);
+/* Makes the deltas from each of `from` to NEW and stores them beside it; one that saves nothing is not stored, and says why. */
+VN_API int vn_delta_push_run(struct vn *vn, const char *const *from, size_t nfrom, const char *new_ref,
+			     const struct vn_delta_settings *settings, struct vn_delta_run **ret, struct vn_err *err);
+/* The same with a delta that vn_delta_make_run() wrote. */
+VN_API int vn_delta_push_made(struct vn *vn, const char *delta_ref, const char *repository,
 			      const struct vn_delta_settings *settings, struct vn_delta_run **ret, struct vn_err *err);
 VN_API const struct vn_delta_result *vn_delta_get(const struct vn_delta_run *run);
 /* Schema "veneer.delta/1" (veneer-delta(1), JSON). */

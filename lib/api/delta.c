@@ -1,6 +1,7 @@
 /* The operations on deltas: two files or two images, and the result as everybody gets it. */
 #include "api/delta.h"
 #include "util/cleanup.h"
+#include "util/fs.h"
 #include "util/num.h"
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,14 @@ int vn_delta_run_methods(struct vn_delta_run *run, const struct vn_delta_stats *
 	return 0;
 }
 
+int vn_delta_run_fetches(struct vn_delta_run *run, uint64_t size, uint64_t full, struct vn_err *err)
+{
+	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], times[VN_TIMES_TEXT];
+	run->result.sentence = vn_arena_printf(&run->arena, err, "A device fetches %s instead of %s%s.", vn_size_text(size, a),
+					       vn_size_text(full, b), vn_times_text(full, size, times));
+	return run->result.sentence ? 0 : -(int)err->code;
+}
+
 /* ---- the operations */
 
 static int open_run(const char *verb, const struct vn_delta_settings *given, struct vn_delta_settings *settings,
@@ -97,6 +106,18 @@ static void free_run(struct vn_delta_run **run)
 }
 #define AUTO_RUN VN_CLEANUP(free_run) struct vn_delta_run
 
+/* As they were typed, whatever they were found to be. */
+static int name_all(struct vn_delta_run *run, const char *old_ref, const char *new_ref, const char *delta_ref, struct vn_err *err)
+{
+	struct vn_delta_item *item = run->items;
+	int r = 0;
+	if (old_ref)
+		r = vn_delta_run_text(run, old_ref, &item->old_name, err);
+	if (r == 0 && new_ref)
+		r = vn_delta_run_text(run, new_ref, &item->new_name, err);
+	return r < 0 || !delta_ref ? r : vn_delta_run_text(run, delta_ref, &item->reference, err);
+}
+
 /* The result is handed out when there is one: also a refusal that has something to show. */
 static int close_run(int r, struct vn_delta_run **run, struct vn_delta_run **ret)
 {
@@ -118,11 +139,6 @@ static int same_kind(const struct vn_delta_name *a, const char *a_role, const st
 			    "plain files.");
 }
 
-static int no_images(const char *name, struct vn_err *err)
-{
-	return vn_fail(err, VN_EUSAGE, "%s is an image: deltas go from a file to a file", name);
-}
-
 int vn_delta_make_run(struct vn *vn, const char *old_ref, const char *new_ref, const char *dest,
 		      const struct vn_delta_settings *given, struct vn_delta_run **ret, struct vn_err *err)
 {
@@ -141,8 +157,11 @@ int vn_delta_make_run(struct vn *vn, const char *old_ref, const char *new_ref, c
 	if (old.kind != VN_NAMES_IMAGE && settings.interop)
 		return vn_fail(err, VN_EUSAGE, "--interop is about the layers of images, and %s is a file", old.text);
 	if (old.kind == VN_NAMES_IMAGE)
-		return no_images(old.text, err);
-	r = vn_delta_files_make(vn, old.text, new.text, dest, &settings, run, err);
+		r = vn_delta_images_make(vn, old.text, new.text, dest, &settings, run, err);
+	else
+		r = vn_delta_files_make(vn, old.text, new.text, dest, &settings, run, err);
+	if (r == 0)
+		r = name_all(run, old_ref, new_ref, NULL, err);
 	return close_run(r, &run, ret);
 }
 
@@ -158,8 +177,11 @@ int vn_delta_show_run(struct vn *vn, const char *ref, const struct vn_delta_sett
 	if (r < 0)
 		return r;
 	if (name.kind == VN_NAMES_IMAGE)
-		return no_images(name.text, err);
-	r = vn_delta_files_show(vn, name.text, run, err);
+		r = vn_delta_images_show(vn, name.text, run, err);
+	else
+		r = vn_delta_files_show(vn, name.text, run, err);
+	if (r == 0 && !*run->result.target)
+		r = name_all(run, NULL, NULL, ref, err);
 	return close_run(r, &run, ret);
 }
 
@@ -173,7 +195,7 @@ int vn_delta_apply_run(struct vn *vn, const char *old_ref, const char *delta_ref
 	if (r == 0)
 		r = vn_delta_name_open(delta_ref, "DELTA", &settings, &delta, err);
 	/* a delta of files says that OLD is a file, whatever OLD looks like inside */
-	settings.files = settings.files || (delta.kind == VN_NAMES_DELTA && !settings.images);
+	settings.files = settings.files || (delta.kind == VN_NAMES_DELTA && !settings.images && vn_fs_exists(old_ref));
 	if (r == 0)
 		r = vn_delta_name_open(old_ref, "OLD", &settings, &old, err);
 	if (r == 0)
@@ -181,8 +203,42 @@ int vn_delta_apply_run(struct vn *vn, const char *old_ref, const char *delta_ref
 	if (r < 0)
 		return r;
 	if (delta.kind == VN_NAMES_IMAGE)
-		return no_images(delta.text, err);
-	r = vn_delta_files_apply(vn, old.text, delta.text, dest, &settings, run, err);
+		r = vn_delta_images_apply(vn, old.text, delta.text, dest, &settings, run, err);
+	else
+		r = vn_delta_files_apply(vn, old.text, delta.text, dest, &settings, run, err);
+	if (r == 0)
+		r = name_all(run, old_ref, NULL, delta_ref, err);
+	return close_run(r, &run, ret);
+}
+
+int vn_delta_push_run(struct vn *vn, const char *const *from, size_t nfrom, const char *new_ref,
+		      const struct vn_delta_settings *given, struct vn_delta_run **ret, struct vn_err *err)
+{
+	struct vn_delta_settings settings;
+	AUTO_RUN *run = NULL;
+	int r = open_run("push", given, &settings, &run, err);
+	if (r == 0 && !nfrom) {
+		vn_fail(err, VN_EUSAGE, "no OLD is named: deltas go from one or more releases to %s", new_ref);
+		r = vn_hint(err, "--from names a release that devices hold.");
+	}
+	if (r == 0)
+		r = vn_delta_images_push(vn, from, nfrom, new_ref, &settings, run, err);
+	return close_run(r, &run, ret);
+}
+
+int vn_delta_push_made(struct vn *vn, const char *delta_ref, const char *repository, const struct vn_delta_settings *given,
+		       struct vn_delta_run **ret, struct vn_err *err)
+{
+	struct vn_delta_settings settings;
+	VN_AUTO(vn_delta_name) name = { 0 };
+	AUTO_RUN *run = NULL;
+	int r = open_run("push", given, &settings, &run, err);
+	if (r == 0)
+		r = vn_delta_name_open(delta_ref, "DELTA", &settings, &name, err);
+	if (r == 0 && name.kind != VN_NAMES_IMAGE)
+		r = vn_fail(err, VN_EUSAGE, "%s is no delta of images: only those are kept in registries", name.text);
+	if (r == 0)
+		r = vn_delta_images_push_made(vn, name.text, repository, run, err);
 	return close_run(r, &run, ret);
 }
 

@@ -2,7 +2,7 @@
 #ifndef VN_API_DELTA_H
 #define VN_API_DELTA_H
 #include "api/context.h"
-#include "delta/delta.h"
+#include "ocidelta/ocidelta.h"
 #include "util/arena.h"
 
 struct vn_delta_run {
@@ -19,6 +19,13 @@ int vn_delta_run_text(struct vn_delta_run *run, const char *value, const char **
 /* Methods and relation from what the encoder counted. */
 int vn_delta_run_methods(struct vn_delta_run *run, const struct vn_delta_stats *stats, struct vn_delta_item *item,
 			 struct vn_err *err);
+
+/* Fills regions, methods, memory of an item that shows a delta. */
+int vn_delta_regions_of_file(struct vn_delta_run *run, struct vn_in *in, uint64_t size, struct vn_delta_head *ret_head,
+			     struct vn_delta_item *item, struct vn_err *err);
+/* Of an artifact that was opened; one without a bundle has none. */
+int vn_delta_regions_of_image(struct vn_delta_run *run, const struct vn_ocidelta *delta, struct vn_delta_item *item,
+			      struct vn_err *err);
 
 enum vn_delta_kind {
 	VN_NAMES_FILE,
@@ -45,4 +52,34 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 int vn_delta_files_show(struct vn *vn, const char *path, struct vn_delta_run *run, struct vn_err *err);
 int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, const char *dest,
 			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
+
+#define VN_DELTA_SAVES_NOTHING "it saves nothing"
+
+/* Where a delta or a rebuilt image goes: a reference as everywhere; a name in a folder that exists is a file, an OCI archive. */
+int vn_delta_dest_ref(const char *dest, struct vn_ref *ret, struct vn_err *err);
+/* Reads and checks whatever it is given, keeps nothing. */
+int vn_proof_sink_open(struct vn *vn, struct vn_sink **ret, struct vn_err *err);
+
+struct vn_delta_pair {               /* of one platform */
+	struct vn_source *old_source, *new_source;
+	struct vn_image old_image, new_image;
+};
+void vn_delta_pair_release(struct vn_delta_pair *p);
+/* The delta of both, applied once: what it rebuilds is right. */
+int vn_delta_pair_make(struct vn *vn, const struct vn_delta_pair *p, const struct vn_delta_settings *settings,
+		       struct vn_ocidelta *ret, struct vn_err *err);
+/* One more item, with all that the delta says; `new_image` NULL: not at hand. */
+int vn_delta_run_image(struct vn_delta_run *run, const struct vn_ocidelta *delta, const struct vn_image *new_image,
+		       struct vn_delta_item **ret, struct vn_err *err);
+/* The sentence "A device fetches …". */
+int vn_delta_run_fetches(struct vn_delta_run *run, uint64_t size, uint64_t full, struct vn_err *err);
+
+int vn_delta_images_make(struct vn *vn, const char *old_ref, const char *new_ref, const char *dest,
+			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
+int vn_delta_images_show(struct vn *vn, const char *name, struct vn_delta_run *run, struct vn_err *err);
+int vn_delta_images_apply(struct vn *vn, const char *old_ref, const char *delta_ref, const char *dest,
+			  const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
+int vn_delta_images_push(struct vn *vn, const char *const *from, size_t nfrom, const char *new_ref,
+			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
+int vn_delta_images_push_made(struct vn *vn, const char *name, const char *repository, struct vn_delta_run *run, struct vn_err *err);
 #endif

@@ -42,6 +42,7 @@ static int file_open(const char *path, struct file *ret, struct vn_err *err)
 
 /* A file in memory, backed by an unlinked copy that nobody else can cut short. */
 struct mapped {
+	const char *path;
 	struct vn_tmp copy;
 	void *data;
 	size_t len;
@@ -82,6 +83,7 @@ static int copy_of(struct vn *vn, const struct file *f, struct mapped *m, uint64
 static int file_map(struct vn *vn, const struct file *f, struct mapped *m, struct vn_err *err)
 {
 	uint64_t size = 0;
+	m->path = f->path;
 	int r = copy_of(vn, f, m, &size, err);
 	if (r < 0 || size == 0)
 		return r;
@@ -185,7 +187,8 @@ static int read_head(int fd, const char *path, struct vn_delta_head *ret, struct
 }
 
 /* What a device will do, with the delta that was just made. */
-static int prove(const struct mapped *old, const struct target *delta, const struct vn_delta_settings *settings, struct vn_err *err)
+static int prove(const struct mapped *old, const struct target *delta, const struct vn_delta_settings *settings,
+		 struct vn_err *err)
 {
 	struct vn_out nothing = { &forget_ops };
 	struct vn_delta_apply_options how = { .memory = settings->target_memory ? settings->target_memory : VN_DELTA_MEMORY };
@@ -204,7 +207,6 @@ static int fill_made(struct vn_delta_run *run, const struct file *old, const str
 {
 	struct vn_delta_head head;
 	struct vn_delta_item *item;
-	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], times[VN_TIMES_TEXT];
 	int r = vn_delta_run_item(run, &item, err);
 	if (r == 0)
 		r = vn_delta_run_text(run, old->path, &item->old_name, err);
@@ -226,10 +228,8 @@ static int fill_made(struct vn_delta_run *run, const struct file *old, const str
 	item->new_size = item->full = new_map->len;
 	item->size = delta->size;
 	item->memory = vn_delta_memory(&head);
-	run->result.sentence = vn_arena_printf(&run->arena, err, "A device fetches %s instead of %s%s.", vn_size_text(item->size, a),
-					       vn_size_text(item->full, b), vn_times_text(item->full, item->size, times));
 	*ret = item;
-	return run->result.sentence ? 0 : -(int)err->code;
+	return vn_delta_run_fetches(run, item->size, item->full, err);
 }
 
 /* The least that any decoder of this file takes. */
@@ -239,24 +239,48 @@ static uint64_t least_memory(uint64_t new_size)
 	return vn_delta_memory(&head);
 }
 
-static int encode(const char *old_path, const struct mapped *old, const char *new_path, const struct mapped *new,
-		  const struct vn_delta_settings *settings, struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
+struct meter {
+	struct vn *vn;
+	const char *what;
+	uint64_t total;
+};
+
+static void tell_coded(void *context, uint64_t done)
 {
+	const struct meter *m = context;
+	vn_progress(vn_listeners(m->vn), m->what, done < m->total ? done : m->total, m->total);
+}
+
+static int tell_applied(void *context, const struct vn_delta_point *at, struct vn_err *err)
+{
+	(void)err;
+	tell_coded(context, at->new_bytes);
+	return 0;
+}
+
+static int encode(struct vn *vn, const struct mapped *old, const struct mapped *new, const struct vn_delta_settings *settings,
+		  struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
+{
+	struct meter meter = { vn, "encoding", new->len };
 	VN_AUTO_FREE struct vn_delta_hint *hints = NULL;
-	struct vn_delta_options options = { .effort = settings->effort, .memory = settings->target_memory };
-	int r = vn_delta_hints_make(old_path, old->data, old->len, new_path, new->data, new->len, &hints, &options.nhints, err);
+	struct vn_delta_options options = { .effort = settings->effort, .memory = settings->target_memory,
+					    .progress = tell_coded, .context = &meter };
+	int r = vn_delta_hints_make(old->path, old->data, old->len, new->path, new->data, new->len, &hints, &options.nhints, err);
 	options.hints = hints;
 	if (r == 0)
 		r = vn_delta_make(old->data, old->len, new->data, new->len, &options, delta->out, stats, err);
 	if (r == -VN_EUSAGE)
 		vn_hint(err, "The least for this file is %llu bytes.", (unsigned long long)least_memory(new->len));
-	return r < 0 ? r : vn_out_finish(delta->out, err);
+	if (r < 0)
+		return r;
+	vn_done(vn_listeners(vn), meter.what, new->len);
+	return vn_out_finish(delta->out, err);
 }
 
 static int saves_nothing(struct vn_delta_run *run, struct vn_delta_item *item, struct vn_err *err)
 {
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
-	item->reason = "it saves nothing";
+	item->reason = VN_DELTA_SAVES_NOTHING;
 	run->result.sentence = "";
 	run->stays = true;
 	vn_fail(err, VN_EREFUSED, "the delta saves nothing: it has %s, and %s has %s", vn_size_text(item->size, a), item->new_name,
@@ -286,7 +310,7 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 	if (r == 0)
 		r = file_map(vn, &new, &new_map, err);
 	if (r == 0)
-		r = encode(old_path, &old_map, new_path, &new_map, settings, &delta, &stats, err);
+		r = encode(vn, &old_map, &new_map, settings, &delta, &stats, err);
 	if (r == 0)
 		r = prove(&old_map, &delta, settings, err);
 	if (r == 0)
@@ -338,62 +362,26 @@ static int fill_head(struct vn_delta_run *run, const struct vn_delta_head *head,
 	return 0;
 }
 
-struct walk {
-	struct vn_delta_run *run;
-	struct vn_delta_region *list;
-	size_t n, cap;
-	struct vn_delta_stats stats;
-};
-
-static void walk_release(struct walk *w)
-{
-	free(w->list);
-}
-
-static int add_region(void *context, const struct vn_delta_record *record, struct vn_err *err)
-{
-	struct walk *w = context;
-	int r = vn_grow(&w->list, &w->cap, w->n + 1, sizeof(*w->list), err);
-	if (r < 0)
-		return r;
-	struct vn_delta_region *region = &w->list[w->n++];
-	*region = (struct vn_delta_region){ .at = record->start, .length = record->len, .packed = record->packed,
-					    .method = vn_delta_mode_name(record->mode), .file = "" };
-	w->stats.mode[record->mode].blocks++;
-	w->stats.mode[record->mode].plain += record->len;
-	w->stats.mode[record->mode].packed += record->packed;
-	return vn_delta_run_text(w->run, record->facts, &region->facts, err);
-}
-
 int vn_delta_files_show(struct vn *vn, const char *path, struct vn_delta_run *run, struct vn_err *err)
 {
 	VN_AUTO(file) delta = { .fd = -1 };
-	VN_AUTO(walk) walk = { .run = run };
 	VN_AUTO_IN *in = NULL;
 	struct vn_delta_head head;
 	struct vn_delta_item *item;
-	struct vn_delta_region *regions;
 	int r = file_open(path, &delta, err);
+	if (r == 0)
+		r = read_head(delta.fd, path, &head, err);
+	if (r == 0)
+		r = fill_head(run, &head, &delta, &item, err);
 	if (r == 0)
 		r = vn_in_slice(delta.fd, 0, delta.size, path, &in, err);
 	if (r < 0)
 		return r;
-	r = vn_delta_walk(in, &head, add_region, &walk, err);
+	r = vn_delta_regions_of_file(run, in, delta.size, &head, item, err);
 	if (r < 0)
 		return vn_wrap(err, "%s", path);
-	walk.stats.size = delta.size;
-	r = fill_head(run, &head, &delta, &item, err);
-	if (r == 0)
-		r = vn_delta_run_methods(run, &walk.stats, item, err);
-	if (r < 0)
-		return r;
-	regions = vn_arena_take(&run->arena, (walk.n + 1) * sizeof(*regions), err);
-	if (!regions)
-		return -(int)err->code;
-	if (walk.n)
-		memcpy(regions, walk.list, walk.n * sizeof(*regions));
-	item->regions = regions;
-	item->nregions = walk.n;
+	if (head.members)
+		run->result.sentence = "What is compressed in the files is unpacked first: places and lengths are those after it.";
 	(void)vn;
 	return 0;
 }
@@ -424,8 +412,8 @@ static int read_old(struct vn_delta_old *old, uint64_t offset, void *out, size_t
 	return 0;
 }
 
-static int fill_applied(struct vn_delta_run *run, const struct file *old, const struct vn_delta_head *head, const struct file *delta,
-			const char *dest, struct vn_err *err)
+static int fill_applied(struct vn_delta_run *run, const struct file *old, const struct vn_delta_head *head,
+			const struct file *delta, const char *dest, struct vn_err *err)
 {
 	char a[VN_SIZE_TEXT];
 	struct vn_delta_item *item;
@@ -451,7 +439,8 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	VN_AUTO(target) out = { .tmp = VN_TMP };
 	VN_AUTO_IN *in = NULL;
 	struct vn_out nothing = { &forget_ops };
-	struct vn_delta_apply_options how = { .memory = settings->max_memory };
+	struct meter meter = { vn, "rebuilding", 0 };
+	struct vn_delta_apply_options how = { .memory = settings->max_memory, .progress = tell_applied, .context = &meter };
 	struct vn_delta_head head;
 	int r = file_open(old_path, &old, err);
 	if (r == 0)
@@ -467,15 +456,16 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	if (r < 0)
 		return r;
 	struct old_file reader = { { read_old, old.size }, &old };
+	meter.total = head.new_size;
 	r = vn_delta_apply(&reader.old, in, dest ? out.out : &nothing, &how, err);
 	if (r == -VN_ELIMIT && vn_delta_memory(&head) > (how.memory ? how.memory : VN_MAX_DELTA_MEMORY))
 		vn_hint(err, "--max-memory allows more; a delta for less is made with --target-memory.");
 	if (r < 0)
 		return vn_wrap(err, "applying %s to %s", path, old_path);
+	vn_done(vn_listeners(vn), meter.what, head.new_size);
 	if (dest)
 		r = vn_out_finish(out.out, err);
 	if (r == 0 && dest)
 		r = target_publish(&out, err);
-	(void)vn;
 	return r < 0 ? r : fill_applied(run, &old, &head, &delta, dest, err);
 }

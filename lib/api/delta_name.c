@@ -108,3 +108,25 @@ int vn_delta_name_open(const char *name, const char *role, const struct vn_delta
 		return vn_fail_sys(err, VN_EIO, "cannot read %s", name);
 	return look_inside(fd, name, settings, ret, err);
 }
+
+/* The folder that `dest` would stand in exists, and nothing behind it is a tag. */
+static bool names_file(const char *dest)
+{
+	struct stat st;
+	const char *slash = strrchr(dest, '/');
+	VN_AUTO_FREE char *dir = slash ? strndup(dest, slash == dest ? 1 : (size_t)(slash - dest)) : NULL;
+	if (strchr(slash ? slash : dest, ':'))
+		return false;
+	return looks_like_path(dest) || !slash || (dir && stat(dir, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+int vn_delta_dest_ref(const char *dest, struct vn_ref *ret, struct vn_err *err)
+{
+	VN_AUTO_FREE char *archive = NULL;
+	if (!*dest)
+		return vn_fail(err, VN_EUSAGE, "the name of what to write is empty");
+	if (has_transport(dest) || !names_file(dest))
+		return vn_ref_parse(dest, ret, err);
+	int r = vn_asprintf(&archive, err, "oci-archive:%s", dest);
+	return r < 0 ? r : vn_ref_parse(archive, ret, err);
+}
