@@ -182,6 +182,8 @@ static int apply_bundle(struct vn_rebuild *r, const struct vn_ocidelta_blob *blo
 	if (!r->limits.new_size || size < r->limits.new_size)
 		r->limits.new_size = size;
 	rc = vn_delta_apply(&old.old, in, &split.out, &r->limits, err);
+	if (rc == 0)
+		rc = vn_out_finish(&split.out, err);
 	for (size_t i = 0; rc == 0 && i < b.nlayers; i++)
 		if (b.layers[i].from_source)
 			rc = vn_rebuild_from_source(r, i, (size_t)b.layers[i].plain, &b.layers[i], err);
