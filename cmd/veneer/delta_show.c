@@ -114,14 +114,19 @@ static bool is_list(const struct vn_delta_result *result)
 	return !strcmp(result->verb, "push") || (!strcmp(result->verb, "show") && *result->target);
 }
 
-static const struct out_column list_columns[] = {
+static const struct out_column push_columns[] = {
 	{ "from", false, 0, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "instead of", true, 0, 0 },
 	{ "where", false, 0, 0 },
+};
+static const struct out_column show_columns[] = {
+	{ "from", false, 0, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "where", false, 0, 0 },
 };
 
 static void show_list(struct out *out, const struct vn_delta_result *result)
 {
-	OUT_CLEANUP(out_table_release) struct out_table table = { .columns = list_columns, .ncolumns = 5 };
+	bool push = !strcmp(result->verb, "push");
+	OUT_CLEANUP(out_table_release) struct out_table table = { .columns = push ? push_columns : show_columns,
+								  .ncolumns = 4u + push };
 	char size[VN_SIZE_TEXT];
 
 	for (size_t i = 0; i < result->nitems; i++) {
@@ -130,11 +135,13 @@ static void show_list(struct out *out, const struct vn_delta_result *result)
 		out_cell(&table, OUT_PLAIN, *item->old_name ? item->old_name : item->old_digest);
 		out_cell(&table, OUT_DIM, item->platform);
 		out_cell(&table, OUT_PLAIN, item->size ? vn_size_text(item->size, size) : "");
-		out_cell(&table, OUT_PLAIN, item->full ? vn_size_text(item->full, size) : "");
+		if (push)
+			out_cell(&table, OUT_PLAIN, item->full ? vn_size_text(item->full, size) : "");
 		out_cellf(&table, item->written ? OUT_GOOD : OUT_NOTE, "%s%s", item->written ? item->reference : "not published: ",
 			  item->written ? "" : item->reason);
 	}
-	out_table_print(&table, out);
+	if (result->nitems)
+		out_table_print(&table, out);
 }
 
 static void show_items(struct out *out, const struct vn_delta_result *result, bool all)

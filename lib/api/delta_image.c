@@ -79,7 +79,7 @@ int vn_delta_run_image(struct vn_delta_run *run, const struct vn_ocidelta *delta
 	item->format = has_blob_of(delta, VN_OCIDELTA_TARDIFF) ? "tar-diff" : "veneer";
 	item->size = delta->size;
 	item->full = delta->full;
-	item->inline_data = delta->size == delta->manifest.len;
+	item->inline_data = delta->size && delta->size == delta->manifest.len;
 	for (size_t i = 0; i < VN_DELTA_MODES; i++)
 		item->new_size += delta->stats.mode[i].plain;
 	r = vn_delta_run_text(run, platform, &item->platform, err);

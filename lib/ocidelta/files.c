@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int vn_image_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_image_files *ret, struct vn_err *err)
+int vn_image_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_image_files *ret,
+			struct vn_err *err)
 {
 	struct vn_image_files f = { .image = image, .options = options };
 	f.layers = calloc(image->nlayers + 1, sizeof(*f.layers));

@@ -10,7 +10,8 @@ struct vn_image_files {
 	const struct vn_layer_index **list;  /* pointers to them, as vn_merge_open wants */
 };
 /* Both stay the caller's. */
-int vn_image_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_image_files *ret, struct vn_err *err);
+int vn_image_files_open(const struct vn_image *image, const struct vn_index_options *options, struct vn_image_files *ret,
+			struct vn_err *err);
 void vn_image_files_release(struct vn_image_files *f);
 int vn_image_files_index(struct vn_image_files *f, size_t layer, struct vn_err *err);
 /* Writes the regular files at `paths` (in any order, clean) to `fd`, one behind the other from `at` on. ret_sizes[n] may be NULL. Only
