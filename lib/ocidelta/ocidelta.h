@@ -43,7 +43,7 @@ struct vn_ocidelta {
 	size_t nlayers;
 	struct vn_digest source, target;         /* of the image manifests */
 	uint64_t size;               /* what a device fetches: the manifest, and the blobs that are not inline */
-	uint64_t full;               /* what it would fetch instead: manifest, configuration and layers that the source lacks; 0 = ? */
+	uint64_t full;               /* what it would fetch instead: documents and layers that the source lacks; 0 = unknown */
 	struct vn_delta_stats stats;
 	struct vn_source *at;        /* where blobs without a temporary file lie: an opened artifact's place, else the target's; borrowed */
 };

@@ -5,8 +5,12 @@
 
 start_registry reg
 repo=$(reg reg)/app
-"$tree_dir/scripts/mkimage" "$run_dir/img" <"$tree_dir/testdata/cli/pair.image"
-for tag in 1 2 noise; do
+(
+    cd "$run_dir"
+    "$tree_dir/testdata/cli/models.py"
+    "$tree_dir/scripts/mkimage" img <"$tree_dir/testdata/cli/delta.image"
+)
+for tag in 1 2 alien; do
     v copy "oci:$run_dir/img:$tag" "$repo:$tag"
     status "image $tag is there" 0
 done
@@ -37,14 +41,14 @@ is "digest for digest" "$("$tree_dir/scripts/mkimage" --digest "$run_dir/made" 2
 v delta apply -o "$repo:made" "$repo:1" "$repo:$tag"
 status "applied in the registry" 0
 is "digest for digest there" "$(manifest_digest reg app made)" "$new"
-v delta apply "$repo:noise" "$repo:$tag"
+v delta apply "$repo:alien" "$repo:$tag"
 status "not to another image" 4
 
 wire_mark reg
 v delta push --from "$repo:1" "$repo:2"
 status "push again" 0
 is "the same artifact again" "$(manifest_digest reg app "$tag")" "$artifact"
-v delta push --from "$repo:1" --from "$repo:noise" --from "$repo:2" --format json "$repo:2"
+v delta push --from "$repo:1" --from "$repo:alien" --from "$repo:2" --format json "$repo:2"
 status "from several releases at once" 0
 is "from NEW itself there is none" "$(jq -r '[.deltas[].written] | @text' "$out")" "[true,true,false]"
 is "the others are listed" "$(manifest reg app "${new/:/-}" | jq '.manifests | length')" 2
