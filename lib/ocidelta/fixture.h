@@ -187,8 +187,8 @@ static inline void built_layer(struct built *b, enum packing how, const struct v
 	pack(how, tar->data, tar->len, &blob);
 	struct vn_digest digest = place_add(&b->place, blob.data, blob.len);
 	CHECK_OK(vn_digest_of(tar->data, tar->len, &diff_id, &err), &err);
-	vn_buf_addf(&b->layers, &err, "%s{\"mediaType\":\"" VN_MT_OCI_LAYER "%s\",\"digest\":\"%s\",\"size\":%zu}", b->layers.len ? "," : "",
-		    types[how], digest.text, blob.len);
+	vn_buf_addf(&b->layers, &err, "%s{\"mediaType\":\"" VN_MT_OCI_LAYER "%s\",\"digest\":\"%s\",\"size\":%zu}",
+		    b->layers.len ? "," : "", types[how], digest.text, blob.len);
 	vn_buf_addf(&b->diff_ids, &err, "%s\"%s\"", b->diff_ids.len ? "," : "", diff_id.text);
 }
 
