@@ -15,6 +15,7 @@ static void fill(const struct delta_options *options, struct vn_delta_settings *
 		.images = options->images,
 		.larger = options->larger,
 		.to = options->to,
+		.digest = options->digest,
 	};
 }
 
@@ -148,6 +149,7 @@ static const struct opt show_own[] = {
 };
 static const struct opt apply_own[] = {
 	{ "output", 'o', OPT_FILE, AT(output), "OUT", "write what is rebuilt there; without it, only prove it", NULL },
+	{ "digest", 0, OPT_TEXT, AT(digest), "DIGEST", "what is rebuilt must have it: file, image manifest, tar", NULL },
 	{ "max-memory", 0, OPT_SIZE, AT(max_memory), "SIZE", "most heap that the delta may ask for [256MiB]", NULL },
 	{ "platform", 0, OPT_TEXT, AT(platform), "PLATFORM", "one image of an index, such as linux/arm64", NULL },
 	{ "files", 0, OPT_FLAG, AT(files), NULL, "OLD and DELTA are plain files", NULL },

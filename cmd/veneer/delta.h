@@ -5,7 +5,7 @@
 
 struct delta_options {
 	struct cmd_common common;
-	const char *output, *platform, *to, *delta;
+	const char *output, *platform, *to, *delta, *digest;
 	struct opt_list from;
 	unsigned effort, interop;        /* 0 = not given */
 	uint64_t target_memory, max_memory;

@@ -17,7 +17,8 @@ struct vn_delta_settings {
 	bool larger;                 /* keep a delta that saves nothing */
 	const char *to;              /* push: the repository that takes the deltas; default NEW's */
 	uint64_t max_memory;         /* apply: most heap that a delta may ask for; 0 = 256 MiB */
-	void *reserved[6];
+	const char *digest;          /* apply: what is rebuilt must have it; the diff_id, for a tar-diff alone */
+	void *reserved[5];
 };
 
 struct vn_delta_method {
@@ -61,7 +62,7 @@ struct vn_delta_item {
 struct vn_delta_result {
 	const char *verb;            /* "make", "show", "apply", "push" */
 	const char *target;          /* apply: what was written, with digest; show: the image whose deltas these are; "" = none */
-	bool exact;                  /* apply: digest for digest the target */
+	bool exact;                  /* apply: digest for digest the target; false for a tar-diff alone whose digest nobody gave */
 	bool referrers;              /* push: the registry lists referrers itself; else the fallback tag was written */
 	uint64_t uploaded;           /* push */
 	const char *sentence;        /* "A device fetches 2.1 kB instead of 26.3 kB (12 times less)." */

@@ -198,11 +198,16 @@ int vn_delta_apply_run(struct vn *vn, const char *old_ref, const char *delta_ref
 	settings.files = settings.files || (delta.kind == VN_NAMES_DELTA && !settings.images && vn_fs_exists(old_ref));
 	if (r == 0)
 		r = vn_delta_name_open(old_ref, "OLD", &settings, &old, err);
-	if (r == 0)
+	bool tardiff = r == 0 && delta.kind == VN_NAMES_TARDIFF && old.kind == VN_NAMES_IMAGE;
+	if (r == 0 && !tardiff)
 		r = same_kind(&old, "OLD", &delta, "DELTA", err);
+	if (r == 0 && settings.digest && !vn_digest_valid(settings.digest))
+		r = vn_fail(err, VN_EUSAGE, "\"%s\" is no digest: expected sha256: and 64 lower-case hexadecimal digits", settings.digest);
 	if (r < 0)
 		return r;
-	if (delta.kind == VN_NAMES_IMAGE)
+	if (tardiff)
+		r = vn_delta_tardiff_apply(vn, old.text, delta.text, dest, &settings, run, err);
+	else if (delta.kind == VN_NAMES_IMAGE)
 		r = vn_delta_images_apply(vn, old.text, delta.text, dest, &settings, run, err);
 	else
 		r = vn_delta_files_apply(vn, old.text, delta.text, dest, &settings, run, err);

@@ -4,6 +4,7 @@
 #include "api/context.h"
 #include "ocidelta/ocidelta.h"
 #include "util/arena.h"
+#include <sys/stat.h>
 
 struct vn_delta_run {
 	struct vn_arena arena;       /* every text and list below */
@@ -53,6 +54,21 @@ int vn_delta_files_show(struct vn *vn, const char *path, struct vn_delta_run *ru
 int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, const char *dest,
 			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
 
+/* A file that is written, and appears when it is whole. */
+struct vn_delta_target {
+	const char *path;            /* NULL: nobody keeps it */
+	struct vn_tmp tmp;
+	struct vn_out *out;          /* counts and digests */
+	struct vn_digest digest;
+	uint64_t size;
+};
+#define VN_DELTA_TARGET { .tmp = VN_TMP }
+/* `not`: a file that must not be replaced by it, `role` its name. */
+int vn_delta_target_check(const char *path, const struct stat *not, const char *role, struct vn_err *err);
+int vn_delta_target_open(const char *path, struct vn_delta_target *t, struct vn_err *err);
+int vn_delta_target_publish(struct vn_delta_target *t, struct vn_err *err);
+void vn_delta_target_release(struct vn_delta_target *t);
+
 #define VN_DELTA_SAVES_NOTHING "it saves nothing"
 
 /* Where a delta or a rebuilt image goes: a reference as everywhere; a name in a folder that exists is a file, an OCI archive. */
@@ -79,6 +95,9 @@ int vn_delta_images_make(struct vn *vn, const char *old_ref, const char *new_ref
 int vn_delta_images_show(struct vn *vn, const char *name, struct vn_delta_run *run, struct vn_err *err);
 int vn_delta_images_apply(struct vn *vn, const char *old_ref, const char *delta_ref, const char *dest,
 			  const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
+/* A tar-diff alone: the tar of a layer. */
+int vn_delta_tardiff_apply(struct vn *vn, const char *old_ref, const char *path, const char *dest,
+			   const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
 int vn_delta_images_push(struct vn *vn, const char *const *from, size_t nfrom, const char *new_ref,
 			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err);
 int vn_delta_images_push_made(struct vn *vn, const char *name, const char *repository, struct vn_delta_run *run, struct vn_err *err);

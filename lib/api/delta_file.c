@@ -100,22 +100,13 @@ static int file_map(struct vn *vn, const struct file *f, struct mapped *m, struc
 
 /* ---- the file that is written */
 
-struct target {
-	const char *path;            /* NULL: nobody keeps it */
-	struct vn_tmp tmp;
-	struct vn_out *out;          /* counts and digests */
-	struct vn_digest digest;
-	uint64_t size;
-};
-
-static void target_release(struct target *t)
+void vn_delta_target_release(struct vn_delta_target *t)
 {
 	vn_out_close(t->out);
 	vn_tmp_release(&t->tmp);
 }
 
-/* `not`: a file that must not be replaced by it. */
-static int target_check(const char *path, const struct file *not, const char *role, struct vn_err *err)
+int vn_delta_target_check(const char *path, const struct stat *not, const char *role, struct vn_err *err)
 {
 	struct stat st;
 	if (stat(path, &st) < 0) {
@@ -127,12 +118,12 @@ static int target_check(const char *path, const struct file *not, const char *ro
 		return vn_fail(err, VN_EUSAGE, "cannot write %s: it is a folder", path);
 	if (!S_ISREG(st.st_mode))
 		return vn_fail(err, VN_EUSAGE, "cannot write %s: it is no regular file", path);
-	if (st.st_dev == not->st.st_dev && st.st_ino == not->st.st_ino)
+	if (st.st_dev == not->st_dev && st.st_ino == not->st_ino)
 		return vn_fail(err, VN_EUSAGE, "%s is %s itself: it would be lost", path, role);
 	return 0;
 }
 
-static int target_open(const char *path, struct target *t, struct vn_err *err)
+int vn_delta_target_open(const char *path, struct vn_delta_target *t, struct vn_err *err)
 {
 	VN_AUTO_FREE char *dir = NULL;
 	struct vn_out *plain = NULL;
@@ -148,7 +139,7 @@ static int target_open(const char *path, struct target *t, struct vn_err *err)
 	return r < 0 ? r : vn_out_digest(plain, &t->digest, &t->size, &t->out, err);
 }
 
-static int target_publish(struct target *t, struct vn_err *err)
+int vn_delta_target_publish(struct vn_delta_target *t, struct vn_err *err)
 {
 	return t->path ? vn_tmp_publish(&t->tmp, t->path, 0644, err) : 0;
 }
@@ -187,7 +178,7 @@ static int read_head(int fd, const char *path, struct vn_delta_head *ret, struct
 }
 
 /* What a device will do, with the delta that was just made. */
-static int prove(const struct mapped *old, const struct target *delta, const struct vn_delta_settings *settings,
+static int prove(const struct mapped *old, const struct vn_delta_target *delta, const struct vn_delta_settings *settings,
 		 struct vn_err *err)
 {
 	struct vn_out nothing = { &forget_ops };
@@ -202,7 +193,7 @@ static int prove(const struct mapped *old, const struct target *delta, const str
 }
 
 static int fill_made(struct vn_delta_run *run, const struct file *old, const struct mapped *old_map, const struct file *new,
-		     const struct mapped *new_map, const struct target *delta, const struct vn_delta_stats *stats,
+		     const struct mapped *new_map, const struct vn_delta_target *delta, const struct vn_delta_stats *stats,
 		     struct vn_delta_item **ret, struct vn_err *err)
 {
 	struct vn_delta_head head;
@@ -259,7 +250,7 @@ static int tell_applied(void *context, const struct vn_delta_point *at, struct v
 }
 
 static int encode(struct vn *vn, const struct mapped *old, const struct mapped *new, const struct vn_delta_settings *settings,
-		  struct target *delta, struct vn_delta_stats *stats, struct vn_err *err)
+		  struct vn_delta_target *delta, struct vn_delta_stats *stats, struct vn_err *err)
 {
 	struct meter meter = { vn, "encoding", new->len };
 	VN_AUTO_FREE struct vn_delta_hint *hints = NULL;
@@ -293,18 +284,18 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 {
 	VN_AUTO(file) old = { .fd = -1 }, new = { .fd = -1 };
 	VN_AUTO(mapped) old_map = { .copy = VN_TMP }, new_map = { .copy = VN_TMP };
-	VN_AUTO(target) delta = { .tmp = VN_TMP };
+	VN_AUTO(vn_delta_target) delta = { .tmp = VN_TMP };
 	struct vn_delta_stats stats;
 	struct vn_delta_item *item;
 	int r = file_open(old_path, &old, err);
 	if (r == 0)
 		r = file_open(new_path, &new, err);
 	if (r == 0 && dest)
-		r = target_check(dest, &old, "OLD", err);
+		r = vn_delta_target_check(dest, &old.st, "OLD", err);
 	if (r == 0 && dest)
-		r = target_check(dest, &new, "NEW", err);
+		r = vn_delta_target_check(dest, &new.st, "NEW", err);
 	if (r == 0)
-		r = target_open(dest, &delta, err);
+		r = vn_delta_target_open(dest, &delta, err);
 	if (r == 0)
 		r = file_map(vn, &old, &old_map, err);
 	if (r == 0)
@@ -318,7 +309,7 @@ int vn_delta_files_make(struct vn *vn, const char *old_path, const char *new_pat
 	if (r == 0 && item->size >= item->full && !settings->larger)
 		return saves_nothing(run, item, err);
 	if (r == 0)
-		r = target_publish(&delta, err);
+		r = vn_delta_target_publish(&delta, err);
 	if (r == 0)
 		r = vn_delta_run_text(run, dest, &item->reference, err);
 	if (r == 0)
@@ -412,6 +403,17 @@ static int read_old(struct vn_delta_old *old, uint64_t offset, void *out, size_t
 	return 0;
 }
 
+/* Does it make what the caller wants? */
+static int check_promise(struct vn_delta_run *run, const struct vn_delta_head *head, const char *want, const char *path,
+			 struct vn_err *err)
+{
+	const char *made;
+	int r = hex_text(run, head->new_digest, sizeof(head->new_digest), &made, err);
+	if (r == 0 && strcmp(made, want))
+		r = vn_fail(err, VN_EDIGEST, "%s makes %s, expected %s", path, made, want);
+	return r;
+}
+
 static int fill_applied(struct vn_delta_run *run, const struct file *old, const struct vn_delta_head *head,
 			const struct file *delta, const char *dest, struct vn_err *err)
 {
@@ -436,7 +438,7 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 			 const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err)
 {
 	VN_AUTO(file) old = { .fd = -1 }, delta = { .fd = -1 };
-	VN_AUTO(target) out = { .tmp = VN_TMP };
+	VN_AUTO(vn_delta_target) out = { .tmp = VN_TMP };
 	VN_AUTO_IN *in = NULL;
 	struct vn_out nothing = { &forget_ops };
 	struct meter meter = { vn, "rebuilding", 0 };
@@ -446,11 +448,13 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	if (r == 0)
 		r = file_open(path, &delta, err);
 	if (r == 0 && dest)
-		r = target_check(dest, &delta, "DELTA", err);
+		r = vn_delta_target_check(dest, &delta.st, "DELTA", err);
 	if (r == 0)
 		r = read_head(delta.fd, path, &head, err);
+	if (r == 0 && settings->digest)
+		r = check_promise(run, &head, settings->digest, path, err);
 	if (r == 0 && dest)
-		r = target_open(dest, &out, err);
+		r = vn_delta_target_open(dest, &out, err);
 	if (r == 0)
 		r = vn_in_slice(delta.fd, 0, delta.size, path, &in, err);
 	if (r < 0)
@@ -466,6 +470,6 @@ int vn_delta_files_apply(struct vn *vn, const char *old_path, const char *path, 
 	if (dest)
 		r = vn_out_finish(out.out, err);
 	if (r == 0 && dest)
-		r = target_publish(&out, err);
+		r = vn_delta_target_publish(&out, err);
 	return r < 0 ? r : fill_applied(run, &old, &head, &delta, dest, err);
 }

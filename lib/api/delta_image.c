@@ -360,6 +360,8 @@ int vn_delta_images_apply(struct vn *vn, const char *old_ref, const char *delta_
 	int r = vn_index_setup(vn, &index, err);
 	if (r == 0)
 		r = open_delta(vn, delta_ref, &at, &delta, err);
+	if (r == 0 && settings->digest && strcmp(delta.target.text, settings->digest))
+		r = vn_fail(err, VN_EDIGEST, "%s makes %s, expected %s", delta_ref, delta.target.text, settings->digest);
 	if (r == 0)
 		r = vn_open_source(vn, old_ref, &source, err);
 	if (r == 0)

@@ -247,3 +247,15 @@ int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *so
 		vn_image_files_release(&p.files);
 	return r;
 }
+
+int vn_ocidelta_apply_tardiff(const struct vn_image *source, const struct vn_index_options *index, struct vn_in *list, struct vn_in *in,
+			      const struct vn_tardiff_limits *limits, struct vn_out *to, struct vn_err *err)
+{
+	struct image_parts p = { .parts = { source, image_files } };
+	int r = vn_image_files_open(source, index, &p.files, err);
+	if (r == 0)
+		r = vn_rebuild_tardiff(&p.parts, list, in, limits, to, err);
+	if (p.files.layers)
+		vn_image_files_release(&p.files);
+	return r;
+}

@@ -125,16 +125,13 @@ static int one_operation(struct vn_tardiff_operations *o, uint8_t op, struct ope
 	return op == VN_TARDIFF_OP_COPY || op == VN_TARDIFF_OP_SEEK ? 0 : skip(o, size, err);
 }
 
-static int list_files(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct opened_files *f, struct vn_err *err)
+static int list_files(struct vn_in *in, uint64_t memory, struct opened_files *f, struct vn_err *err)
 {
-	VN_AUTO_IN *in = NULL;
 	VN_AUTO(vn_tardiff_operations) o = { 0 };
 	const uint8_t *op;
 	size_t kept = 0;
 	ssize_t n = 0;
-	int version, rc = vn_ocidelta_blob_open(r->delta, blob, &in, err);
-	if (rc == 0)
-		rc = vn_tardiff_operations_open(&o, in, r->limits.memory ? r->limits.memory : VN_MAX_TARDIFF_MEMORY, &version, err);
+	int version, rc = vn_tardiff_operations_open(&o, in, memory ? memory : VN_MAX_TARDIFF_MEMORY, &version, err);
 	while (rc == 0 && (n = vn_tardiff_take(&o, 1, &op, err)) > 0)
 		rc = one_operation(&o, *op, f, err);
 	if (rc < 0 || n < 0)
@@ -147,10 +144,11 @@ static int list_files(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob,
 	return 0;
 }
 
-static int open_files(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct opened_files *f, struct vn_err *err)
+static int open_files(struct vn_ocidelta_parts *parts, struct vn_in *list, uint64_t memory, struct opened_files *f,
+		      struct vn_err *err)
 {
 	uint64_t end = 0, at = 0;
-	int rc = list_files(r, blob, f, err);
+	int rc = list_files(list, memory, f, err);
 	if (rc == 0)
 		rc = vn_tmp_anonymous(&f->tmp, err);
 	if (rc < 0)
@@ -159,7 +157,7 @@ static int open_files(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob,
 	f->at = calloc(f->n + 1, sizeof(*f->at));
 	if (!f->sizes || !f->at)
 		return vn_nomem(err);
-	rc = r->parts->files(r->parts, f->paths, f->n, f->tmp.fd, 0, f->sizes, &end, err);
+	rc = parts->files(parts, f->paths, f->n, f->tmp.fd, 0, f->sizes, &end, err);
 	for (size_t i = 0; rc == 0 && i < f->n; at += f->sizes[i++])
 		f->at[i] = at;
 	if (rc < 0 && err->code == VN_ENOTFOUND) {
@@ -169,12 +167,19 @@ static int open_files(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob,
 	return rc;
 }
 
+int vn_rebuild_tardiff(struct vn_ocidelta_parts *parts, struct vn_in *list, struct vn_in *in, const struct vn_tardiff_limits *limits,
+		       struct vn_out *out, struct vn_err *err)
+{
+	VN_CLEANUP(opened_files_release) struct opened_files f = { .files = { open_file, close_file }, .tmp = VN_TMP };
+	int rc = open_files(parts, list, limits->memory, &f, err);
+	return rc < 0 ? rc : vn_tardiff_apply(&f.files, in, out, limits, err);
+}
+
 /* ---- layers */
 static int apply_tardiff(struct vn_rebuild *r, size_t layer, const struct vn_ocidelta_blob *blob, struct vn_err *err)
 {
-	VN_CLEANUP(opened_files_release) struct opened_files f = { .files = { open_file, close_file }, .tmp = VN_TMP };
 	VN_AUTO(vn_tmp) tar = VN_TMP;
-	VN_AUTO_IN *in = NULL;
+	VN_AUTO_IN *list = NULL, *in = NULL;
 	VN_AUTO_OUT *out = NULL;
 	struct vn_tardiff_limits limits = { r->limits.memory, r->limits.new_size };
 	uint64_t size = 0, most = VN_RATIO_FROM;
@@ -183,7 +188,7 @@ static int apply_tardiff(struct vn_rebuild *r, size_t layer, const struct vn_oci
 		most = VN_MAX_RATIO * (uint64_t)r->image.layers[layer].desc.size;
 	if (!limits.new_size || limits.new_size > most)
 		limits.new_size = most;
-	int rc = open_files(r, blob, &f, err);
+	int rc = vn_ocidelta_blob_open(r->delta, blob, &list, err);
 	if (rc == 0)
 		rc = vn_rebuild_fetch(r, blob, &in, err);
 	if (rc == 0)
@@ -193,7 +198,7 @@ static int apply_tardiff(struct vn_rebuild *r, size_t layer, const struct vn_oci
 	if (rc == 0)
 		rc = vn_out_digest(vn_steal(out), NULL, &size, &out, err);
 	if (rc == 0)
-		rc = vn_tardiff_apply(&f.files, in, out, &limits, err);
+		rc = vn_rebuild_tardiff(r->parts, list, in, &limits, out, err);
 	if (rc == 0)
 		rc = vn_out_finish(out, err);
 	return rc < 0 ? rc : vn_rebuild_guess(r, layer, tar.fd, size, err);

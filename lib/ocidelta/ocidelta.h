@@ -6,6 +6,7 @@
 #define VN_OCIDELTA_OCIDELTA_H
 #include "delta/delta.h"
 #include "layer/index.h"
+#include "tardiff/tardiff.h"
 
 #define VN_OCIDELTA_ARTIFACT "application/vnd.io.github.containers.oci-delta.v1"
 #define VN_OCIDELTA_BUNDLE "application/vnd.veneer.delta.v1"
@@ -80,6 +81,9 @@ int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *so
 int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts,
 			    const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
 			    struct vn_err *err);
+/* A tar-diff alone, to the tar of a layer: nothing says what it should be. `list` and `in` both read it from its start. */
+int vn_ocidelta_apply_tardiff(const struct vn_image *source, const struct vn_index_options *index, struct vn_in *list, struct vn_in *in,
+			      const struct vn_tardiff_limits *limits, struct vn_out *to, struct vn_err *err);
 
 /* The tag under which a registry keeps the delta between two image manifests, beside its place among the target's referrers:
  * "delta-" and the first 32 hex digits of sha256(SOURCE "\n" TARGET), both as "sha256:…". */

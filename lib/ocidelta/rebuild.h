@@ -3,6 +3,7 @@
 #define VN_OCIDELTA_REBUILD_H
 #include "ocidelta/read.h"
 #include "ocidelta/recipe.h"
+#include "tardiff/tardiff.h"
 
 struct vn_rebuilt_layer {
 	struct vn_tmp tmp;                   /* of its blob; fd -1 = it is found elsewhere */
@@ -43,6 +44,9 @@ int vn_rebuild_from_source(struct vn_rebuild *r, size_t layer, size_t from, cons
 int vn_rebuild_guess(struct vn_rebuild *r, size_t layer, int fd, uint64_t len, struct vn_err *err);
 /* Everything is there and right. */
 int vn_rebuild_write(struct vn_rebuild *r, struct vn_sink *to, struct vn_ocidelta_applied *ret, struct vn_err *err);
+/* The tar that a tar-diff makes of the source's files. It is read twice: `list` for the files that it opens, then `in`. */
+int vn_rebuild_tardiff(struct vn_ocidelta_parts *parts, struct vn_in *list, struct vn_in *in, const struct vn_tardiff_limits *limits,
+		       struct vn_out *out, struct vn_err *err);
 /* An artifact without a bundle. */
 int vn_rebuild_foreign(struct vn_rebuild *r, struct vn_err *err);
 #endif
