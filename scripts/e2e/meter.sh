@@ -15,14 +15,16 @@ in_own_network() {
     exec unshare --net -- "$@"
 }
 
-behind_meter() { nsenter --net="/proc/$(cat "${run_dir:?}/meter/pid")/ns/net" -- "$@"; }
+behind_meter() { "${meter_inside[@]}" "$@"; }
 
 meter_open() {
     local mac
-    mkdir -p "$run_dir/meter"
+    mkdir -p "${run_dir:?}/meter"
     ip link set lo up
     unshare --net sleep infinity &
     echo $! >"$run_dir/meter/pid"
+    # a command and not a function, so that what is started with it in the background has the number that the shell knows
+    meter_inside=(nsenter --net="/proc/$!/ns/net" --)
     # shellcheck disable=SC2016
     wait_for 10 "second network namespace" /dev/null \
         sh -c '[ "$(readlink /proc/self/ns/net)" != "$(readlink "/proc/$1/ns/net")" ]' sh "$(cat "$run_dir/meter/pid")"

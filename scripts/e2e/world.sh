@@ -153,7 +153,7 @@ start_registry() {
             scene=$world_dir/registry
             case ${2:-} in /*) scene=$2 && shift ;; esac
             ;;
-        --behind-meter) behind=(behind_meter) ;;
+        --behind-meter) behind=("${meter_inside[@]:?}") ;;
         --storage) storage=$2 && shift ;;
         *) die "start_registry: unknown option $1" ;;
         esac
