@@ -5,6 +5,7 @@
 #include "util/num.h"
 #include <string.h>
 
+#define COPIES_FROM (64u << 20)
 #define ENOUGH 64                     /* bytes of a body that are not worth more trials */
 
 static const uint8_t strides[] = { 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 34, 40, 48, 56, 64, 144, 210 };
@@ -226,17 +227,22 @@ static int put_reference(struct vn_delta_coder *c, int64_t from, size_t window, 
 	return vn_delta_put_stream(c, c->data, c->len, level, prefix, window + history, err);
 }
 
+/* Centred on where the block comes from. */
+static int64_t reference_start(const struct vn_delta_coder *c, size_t window)
+{
+	size_t ahead = window > c->len ? (window - c->len) / 2 : 0;
+	int64_t from = (int64_t)c->start + vn_delta_middle_shift(c) - (int64_t)ahead;
+	int64_t last = (int64_t)(c->job->head.old_size - window);
+	return from < 0 ? 0 : from > last ? last : from;
+}
+
 static int try_reference(struct vn_delta_coder *c, struct vn_err *err)
 {
 	const struct vn_delta_head *h = &c->job->head;
 	size_t window = vn_delta_window(h->old_window_log2, h->old_size), history = history_of(c), alone, both = SIZE_MAX;
 	if (window == 0)
 		return 0;
-	/* centred on where the block comes from */
-	size_t ahead = window > c->len ? (window - c->len) / 2 : 0;
-	int64_t from = (int64_t)c->start + vn_delta_middle_shift(c) - (int64_t)ahead;
-	int64_t last = (int64_t)(h->old_size - window);
-	from = from < 0 ? 0 : from > last ? last : from;
+	int64_t from = reference_start(c, window);
 	int rc = put_reference(c, from, window, 0, level_of(c, false), err);
 	if (rc < 0)
 		return rc;
@@ -318,6 +324,32 @@ static int try_list(struct vn_delta_coder *c, struct vn_err *err)
 	return rc;
 }
 
+/* A block of a large file, such as the tar of a layer that was built again, which is old but for few bytes. */
+static bool mostly_copied(const struct vn_delta_coder *c)
+{
+	const uint8_t *from = c->has_fine ? c->fine : c->coarse;
+	size_t unequal = 0, most = c->len / 16;
+	if (c->job->head.new_size < COPIES_FROM)
+		return false;
+	for (size_t i = 0; i < c->len && unequal <= most; i++)
+		unequal += from[i] != c->data[i];
+	return unequal <= most;
+}
+
+/* What suits it, without a look at everything else: old as it is mapped, or as a reference with what came before. */
+static int try_copied(struct vn_delta_coder *c, struct vn_err *err)
+{
+	const struct vn_delta_candidate k = { VN_DELTA_XOR, VN_DELTA_SHAPE_SPARSE | (c->has_fine ? VN_DELTA_SHAPE_FINE : 0), false, 0 };
+	const struct vn_delta_head *h = &c->job->head;
+	size_t window = vn_delta_window(h->old_window_log2, h->old_size);
+	int rc = try_candidate(c, &k, level_of(c, true), err);
+	if (rc == 0 && window)
+		rc = put_reference(c, reference_start(c, window), window, history_of(c), level_of(c, false), err);
+	if (rc == 0 && window)
+		keep_if_smaller(c, VN_DELTA_REF, false);
+	return rc;
+}
+
 static int choose(struct vn_delta_coder *c, struct vn_err *err)
 {
 	int rc;
@@ -333,6 +365,8 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 		if ((rc = try_candidate(c, &empty, level_of(c, true), err)) < 0 || c->have_best)
 			return rc;
 	}
+	if (mostly_copied(c) && ((rc = try_copied(c, err)) < 0 || c->have_best))
+		return rc;
 	estimate_all(c);
 	if ((rc = try_list(c, err)) < 0 || (c->have_best && c->best.len <= ENOUGH))
 		return rc;

@@ -7,32 +7,65 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- new, taken apart while it streams out: manifest, configuration, tars */
+/* ---- the documents */
+static int add_documents(const struct vn_image *image, struct vn_buf *ret, struct vn_err *err)
+{
+	int rc = vn_buf_add(ret, vn_buf_text(&image->manifest_bytes), image->manifest_bytes.len, err);
+	return rc < 0 ? rc : vn_buf_add(ret, vn_buf_text(&image->config_bytes), image->config_bytes.len, err);
+}
+
+static int apply_documents(struct vn_rebuild *r, const struct vn_bundle *b, struct vn_in *in, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) old = VN_BUF(SIZE_MAX / 2), now = VN_BUF((size_t)(b->manifest + b->config)), bytes = VN_BUF(SIZE_MAX / 2);
+	struct vn_delta_apply_options limits = { .memory = r->limits.memory, .new_size = b->manifest + b->config };
+	struct vn_delta_bytes from;
+	VN_AUTO_IN *delta = NULL;
+	VN_AUTO_OUT *out = NULL;
+	int rc = add_documents(r->parts->image, &old, err);
+	if (rc == 0)
+		rc = vn_bundle_bytes(in, b->documents, &bytes, err);
+	if (rc == 0)
+		rc = vn_in_memory(vn_buf_text(&bytes), bytes.len, &delta, err);
+	if (rc == 0)
+		rc = vn_out_buf(&now, &out, err);
+	vn_delta_old_bytes(&from, old.data, old.len);
+	if (rc == 0)
+		rc = vn_delta_apply(&from.old, delta, out, &limits, err);
+	if (rc == 0 && now.len != limits.new_size)
+		rc = vn_fail(err, VN_EDIGEST, "the delta makes documents of %zu bytes, its table says %llu", now.len,
+			     (unsigned long long)limits.new_size);
+	if (rc == 0)
+		rc = vn_buf_add(&r->manifest_bytes, vn_buf_text(&now), (size_t)b->manifest, err);
+	if (rc == 0)
+		rc = vn_buf_add(&r->config_bytes, vn_buf_text(&now) + b->manifest, (size_t)b->config, err);
+	return rc < 0 ? rc : vn_rebuild_documents(r, err);
+}
+
+/* ---- the layers, taken apart while they stream out */
 struct split_out {
 	struct vn_out out;
 	struct vn_rebuild *r;
 	const struct vn_bundle *b;
-	enum { MANIFEST, CONFIG, LAYERS } part;
 	size_t layer;                /* the one that is written, or where to look for the next */
 	bool within;
-	uint64_t left;               /* bytes of the present part */
+	uint64_t left;               /* bytes of its tar */
 };
 
-static int check_layers(struct split_out *s, struct vn_err *err)
+static int check_layers(struct vn_rebuild *r, const struct vn_bundle *b, struct vn_err *err)
 {
-	const struct vn_image *image = &s->r->image;
-	if (image->nlayers != s->b->nlayers)
-		return vn_fail(err, VN_EDIGEST, "the delta describes %zu layers, its target has %zu", s->b->nlayers, image->nlayers);
-	for (size_t i = 0; i < s->b->nlayers; i++) {
-		const struct vn_bundle_layer *l = &s->b->layers[i];
+	const struct vn_image *image = &r->image;
+	if (image->nlayers != b->nlayers)
+		return vn_fail(err, VN_EDIGEST, "the delta describes %zu layers, its target has %zu", b->nlayers, image->nlayers);
+	for (size_t i = 0; i < b->nlayers; i++) {
+		const struct vn_bundle_layer *l = &b->layers[i];
 		const struct vn_desc *desc = &image->layers[i].desc;
 		if (vn_bundle_in_delta(l) && l->plain > VN_RATIO_FROM && l->plain / VN_MAX_RATIO > (uint64_t)desc->size)
 			return vn_fail(err, VN_EUNSAFE, "layer %zu of the delta has %llu bytes, and %lld when it is packed", i + 1,
 				       (unsigned long long)l->plain, (long long)desc->size);
 		if (l->how != VN_BUNDLE_ORIGINAL)
 			continue;
-		s->r->layers[i].original = vn_ocidelta_layer_for(s->r->delta, &desc->digest);
-		if (!s->r->layers[i].original || !vn_digest_equal(&s->r->layers[i].original->desc.digest, &desc->digest))
+		r->layers[i].original = vn_ocidelta_layer_for(r->delta, &desc->digest);
+		if (!r->layers[i].original || !vn_digest_equal(&r->layers[i].original->desc.digest, &desc->digest))
 			return vn_fail(err, VN_EDIGEST, "the delta lacks the layer %s, which it should bring along",
 				       desc->digest.text);
 	}
@@ -52,34 +85,17 @@ static int next_layer(struct split_out *s, struct vn_err *err)
 	return vn_rebuild_begin(s->r, s->layer, &s->b->layers[s->layer], err);
 }
 
-static int next_part(struct split_out *s, struct vn_err *err)
-{
-	int r = 0;
-	if (s->part == MANIFEST) {
-		s->part = CONFIG;
-		s->left = s->b->config;
-		return 0;
-	}
-	if (s->part == CONFIG) {
-		s->part = LAYERS;
-		r = vn_rebuild_documents(s->r, err);
-		if (r == 0)
-			r = check_layers(s, err);
-	}
-	return r < 0 ? r : next_layer(s, err);
-}
-
 static bool at_end(const struct split_out *s)
 {
-	return s->part == LAYERS && !s->within;
+	return !s->within && s->layer == s->b->nlayers;
 }
 
-/* Parts that are complete, also those without any bytes, are ended at once. */
+/* Layers that are complete, also those without any bytes, are ended at once. */
 static int settle(struct split_out *s, struct vn_err *err)
 {
 	int r = 0;
 	while (r == 0 && !s->left && !at_end(s))
-		r = next_part(s, err);
+		r = next_layer(s, err);
 	return r;
 }
 
@@ -92,9 +108,7 @@ static int split_write(struct vn_out *out, const void *data, size_t len, struct 
 		if (at_end(s))
 			return vn_fail(err, VN_EDIGEST, "the delta makes more bytes than its table says");
 		size_t n = len < s->left ? len : (size_t)s->left;
-		r = s->part == MANIFEST ? vn_buf_add(&s->r->manifest_bytes, p, n, err) :
-		    s->part == CONFIG	? vn_buf_add(&s->r->config_bytes, p, n, err) :
-					  vn_out_write(s->r->out, p, n, err);
+		r = vn_out_write(s->r->out, p, n, err);
 		p += n;
 		len -= n;
 		s->left -= n;
@@ -145,15 +159,9 @@ static int spooled_read(struct vn_delta_old *old, uint64_t offset, void *out, si
 
 static int spool_old(struct vn_rebuild *r, const struct vn_bundle *b, struct spooled *ret, struct vn_err *err)
 {
-	const struct vn_image *image = r->parts->image;
-	const struct vn_buf *docs[] = { &image->manifest_bytes, &image->config_bytes };
 	int rc = vn_tmp_anonymous(&ret->tmp, err);
-	for (int i = 0; rc == 0 && i < 2; i++) {
-		rc = vn_fs_write(ret->tmp.fd, vn_buf_text(docs[i]), docs[i]->len, "a temporary file", err);
-		ret->old.size += docs[i]->len;
-	}
 	if (rc == 0)
-		rc = r->parts->files(r->parts, b->paths, b->npaths, ret->tmp.fd, ret->old.size, NULL, &ret->old.size, err);
+		rc = r->parts->files(r->parts, b->paths, b->npaths, ret->tmp.fd, 0, NULL, &ret->old.size, err);
 	ret->old.read = spooled_read;
 	if (rc < 0 && err->code == VN_ENOTFOUND) {
 		err->code = VN_EDIGEST;
@@ -163,27 +171,44 @@ static int spool_old(struct vn_rebuild *r, const struct vn_bundle *b, struct spo
 }
 
 /* ---- a bundle */
+static int apply_layers(struct vn_rebuild *r, const struct vn_bundle *b, struct vn_in *in, struct vn_err *err)
+{
+	VN_CLEANUP(spooled_release) struct spooled old = { .tmp = VN_TMP };
+	struct split_out split = { .out = { &split_ops }, .r = r, .b = b };
+	struct vn_delta_apply_options limits = r->limits;
+	uint64_t size = 0;
+	char more;
+	bool any = false;
+	for (size_t i = 0; i < b->nlayers; i++)
+		any |= vn_bundle_in_delta(&b->layers[i]);
+	if (!any) {
+		/* to the end, where the digest is compared */
+		ssize_t n = vn_in_read(in, &more, 1, err);
+		return n <= 0 ? (int)n : vn_fail(err, VN_EDIGEST, "bytes follow the delta");
+	}
+	int rc = vn_bundle_new_size(b, &size, err);
+	if (!limits.new_size || size < limits.new_size)
+		limits.new_size = size;
+	if (rc == 0)
+		rc = spool_old(r, b, &old, err);
+	if (rc == 0)
+		rc = vn_delta_apply(&old.old, in, &split.out, &limits, err);
+	return rc < 0 ? rc : vn_out_finish(&split.out, err);
+}
+
 static int apply_bundle(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct vn_err *err)
 {
 	VN_AUTO_IN *in = NULL;
 	VN_AUTO(vn_bundle) b = { 0 };
-	VN_CLEANUP(spooled_release) struct spooled old = { .tmp = VN_TMP };
-	uint64_t size = 0;
 	int rc = vn_rebuild_fetch(r, blob, &in, err);
 	if (rc == 0)
 		rc = vn_bundle_read(in, &b, err);
 	if (rc == 0)
-		rc = vn_bundle_new_size(&b, &size, err);
+		rc = apply_documents(r, &b, in, err);
 	if (rc == 0)
-		rc = spool_old(r, &b, &old, err);
-	if (rc < 0)
-		return rc;
-	struct split_out split = { .out = { &split_ops }, .r = r, .b = &b, .left = b.manifest };
-	if (!r->limits.new_size || size < r->limits.new_size)
-		r->limits.new_size = size;
-	rc = vn_delta_apply(&old.old, in, &split.out, &r->limits, err);
+		rc = check_layers(r, &b, err);
 	if (rc == 0)
-		rc = vn_out_finish(&split.out, err);
+		rc = apply_layers(r, &b, in, err);
 	for (size_t i = 0; rc == 0 && i < b.nlayers; i++)
 		if (b.layers[i].from_source)
 			rc = vn_rebuild_from_source(r, i, (size_t)b.layers[i].plain, &b.layers[i], err);

@@ -9,6 +9,7 @@
 
 #define MAGIC_LEN 4
 #define TABLE_LEVEL 19
+#define DOCUMENTS_MOST (VN_MAX_MANIFEST + VN_MAX_CONFIG + (1u << 20))
 
 void vn_bundle_release(struct vn_bundle *b)
 {
@@ -20,7 +21,7 @@ void vn_bundle_release(struct vn_bundle *b)
 
 int vn_bundle_new_size(const struct vn_bundle *b, uint64_t *ret, struct vn_err *err)
 {
-	uint64_t size = b->manifest + b->config;      /* both capped */
+	uint64_t size = 0;
 	for (size_t i = 0; i < b->nlayers; i++)
 		if (vn_bundle_in_delta(&b->layers[i]) && (!vn_add_u64(size, b->layers[i].plain, &size) || size > VN_MAX_BLOB))
 			return vn_fail(err, VN_ELIMIT, "the delta's layers have more than %llu bytes",
@@ -70,6 +71,8 @@ static int put_table(const struct vn_bundle *b, struct vn_buf *t, struct vn_err 
 		r = put(t, b->manifest, err);
 	if (r == 0)
 		r = put(t, b->config, err);
+	if (r == 0)
+		r = put(t, b->documents, err);
 	if (r == 0)
 		r = put(t, b->nlayers, err);
 	for (size_t i = 0; r == 0 && i < b->nlayers; i++)
@@ -229,6 +232,8 @@ static int get_table(struct table *t, struct vn_bundle *b, struct vn_err *err)
 	if (r == 0)
 		r = get(t, VN_MAX_CONFIG, &b->config, err);
 	if (r == 0)
+		r = get(t, DOCUMENTS_MOST, &b->documents, err);
+	if (r == 0)
 		r = get(t, VN_MAX_LAYERS, &n, err);
 	if (r == 0 && !(b->layers = calloc((size_t)n + 1, sizeof(*b->layers))))
 		r = vn_nomem(err);
@@ -263,7 +268,7 @@ static int inflate(const struct vn_buf *packed, struct vn_buf *table, struct vn_
 	return r < 0 ? r : vn_in_read_all(plain, table, err);
 }
 
-static int read_bytes(struct vn_in *in, uint64_t len, struct vn_buf *ret, struct vn_err *err)
+int vn_bundle_bytes(struct vn_in *in, uint64_t len, struct vn_buf *ret, struct vn_err *err)
 {
 	char block[4096];
 	int r = 0;
@@ -275,6 +280,8 @@ static int read_bytes(struct vn_in *in, uint64_t len, struct vn_buf *ret, struct
 			r = vn_buf_add(ret, block, n, err);
 		len -= n;
 	}
+	if (r < 0 && err->code == VN_EFORMAT)
+		r = -(int)(err->code = VN_EDIGEST);
 	return r;
 }
 
@@ -296,7 +303,7 @@ static int read_table(struct vn_in *in, struct vn_buf *table, struct vn_err *err
 		return vn_fail(err, VN_ELIMIT, "the table of the delta has %llu bytes, at most %u are read", (unsigned long long)len,
 			       VN_MAX_DELTA_TABLE);
 	table->max = (size_t)len;
-	r = read_bytes(in, packed_len ? packed_len : len, packed_len ? &packed : table, err);
+	r = vn_bundle_bytes(in, packed_len ? packed_len : len, packed_len ? &packed : table, err);
 	if (r == 0 && packed_len)
 		r = inflate(&packed, table, err);
 	if (r == 0 && table->len != len)

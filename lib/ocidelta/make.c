@@ -196,9 +196,7 @@ static int spool_tar(struct vn_making *m, size_t i, struct vn_spool *to, struct 
 static int spool_target(struct vn_making *m, struct vn_err *err)
 {
 	const struct vn_image *image = m->new_image;
-	int r = vn_spool_add(&m->target, vn_buf_text(&image->manifest_bytes), image->manifest_bytes.len, err);
-	if (r == 0)
-		r = vn_spool_add(&m->target, vn_buf_text(&image->config_bytes), image->config_bytes.len, err);
+	int r = 0;
 	for (size_t i = 0; r == 0 && i < image->nlayers; i++) {
 		struct vn_spool aside = VN_SPOOL;
 		struct vn_bundle_layer *l = &m->bundle.layers[i];
@@ -211,16 +209,13 @@ static int spool_target(struct vn_making *m, struct vn_err *err)
 
 static int spool_source(struct vn_making *m, struct vn_err *err)
 {
-	const struct vn_image *image = m->old_image;
 	size_t n = m->picks.nsources;
 	m->old_at = calloc(n + 1, sizeof(*m->old_at));
 	m->old_size = calloc(n + 1, sizeof(*m->old_size));
 	int r = m->old_at && m->old_size ? 0 : vn_nomem(err);
 	if (r == 0)
-		r = vn_spool_add(&m->source, vn_buf_text(&image->manifest_bytes), image->manifest_bytes.len, err);
-	if (r == 0)
-		r = vn_spool_add(&m->source, vn_buf_text(&image->config_bytes), image->config_bytes.len, err);
-	uint64_t at = m->source.len;
+		r = vn_spool_add(&m->source, "", 0, err);
+	uint64_t at = 0;
 	if (r == 0)
 		r = vn_image_files_read(&m->old, m->picks.sources, n, m->source.tmp.fd, at, m->old_size, &m->source.len, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -242,8 +237,41 @@ static void tell(void *context, uint64_t done)
 	vn_progress(t->events, "delta", done, t->total);
 }
 
+/* Manifest and configuration, one behind the other. */
+static int documents_of(const struct vn_image *image, struct vn_buf *ret, struct vn_err *err)
+{
+	int r = vn_buf_add(ret, vn_buf_text(&image->manifest_bytes), image->manifest_bytes.len, err);
+	return r < 0 ? r : vn_buf_add(ret, vn_buf_text(&image->config_bytes), image->config_bytes.len, err);
+}
+
+static int make_documents(const struct vn_making *m, struct vn_buf *ret, struct vn_delta_stats *stats, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) old = VN_BUF(SIZE_MAX / 2), now = VN_BUF(SIZE_MAX / 2);
+	VN_AUTO_OUT *out = NULL;
+	struct vn_delta_options codec = { .effort = m->options->codec.effort, .memory = m->options->codec.memory };
+	int r = documents_of(m->old_image, &old, err);
+	if (r == 0)
+		r = documents_of(m->new_image, &now, err);
+	if (r == 0)
+		r = vn_out_buf(ret, &out, err);
+	return r < 0 ? r : vn_delta_make(old.data, old.len, now.data, now.len, &codec, out, stats, err);
+}
+
+static void add_stats(struct vn_delta_stats *sum, const struct vn_delta_stats *more)
+{
+	for (int i = 0; i < VN_DELTA_MODES; i++) {
+		sum->mode[i].blocks += more->mode[i].blocks;
+		sum->mode[i].plain += more->mode[i].plain;
+		sum->mode[i].packed += more->mode[i].packed;
+	}
+	sum->size += more->size;
+	sum->members += more->members;
+}
+
 static int write_bundle(struct vn_making *m, struct vn_err *err)
 {
+	VN_AUTO(vn_buf) documents = VN_BUF(SIZE_MAX / 2);
+	struct vn_delta_stats layers = { 0 };
 	struct vn_blob_out b = { 0 };
 	struct vn_delta_options codec = m->options->codec;
 	struct telling telling = { m->options->index.events, m->target.len };
@@ -258,12 +286,18 @@ static int write_bundle(struct vn_making *m, struct vn_err *err)
 	m->bundle.paths = m->picks.sources;
 	m->bundle.npaths = m->picks.nsources;
 	if (r == 0)
+		r = make_documents(m, &documents, &m->out.stats, err);
+	m->bundle.documents = documents.len;
+	if (r == 0)
 		r = vn_making_begin(m, &b, err);
 	if (r == 0)
 		r = vn_bundle_write(&m->bundle, b.out, err);
 	if (r == 0)
+		r = vn_out_write(b.out, documents.data, documents.len, err);
+	if (r == 0 && m->ncarried)
 		r = vn_delta_make(m->source.data, (size_t)m->source.len, m->target.data, (size_t)m->target.len, &codec, b.out,
-				  &m->out.stats, err);
+				  &layers, err);
+	add_stats(&m->out.stats, &layers);
 	if (r == 0)
 		r = vn_making_end(m, &b, VN_OCIDELTA_BUNDLE, "veneer", NULL, err);
 	vn_out_close(b.out);
