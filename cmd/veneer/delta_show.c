@@ -115,11 +115,11 @@ static bool is_list(const struct vn_delta_result *result)
 }
 
 static const struct out_column push_columns[] = {
-	{ "from", false, 0, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "instead of", true, 0, 0 },
+	{ "from", false, 20, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "instead of", true, 0, 0 },
 	{ "where", false, 0, 0 },
 };
 static const struct out_column show_columns[] = {
-	{ "from", false, 0, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "where", false, 0, 0 },
+	{ "from", false, 20, 0 }, { "platform", false, 0, 0 }, { "delta", true, 0, 0 }, { "where", false, 0, 0 },
 };
 
 static void show_list(struct out *out, const struct vn_delta_result *result)

@@ -202,7 +202,8 @@ int vn_delta_apply_run(struct vn *vn, const char *old_ref, const char *delta_ref
 	if (r == 0 && !tardiff)
 		r = same_kind(&old, "OLD", &delta, "DELTA", err);
 	if (r == 0 && settings.digest && !vn_digest_valid(settings.digest))
-		r = vn_fail(err, VN_EUSAGE, "\"%s\" is no digest: expected sha256: and 64 lower-case hexadecimal digits", settings.digest);
+		r = vn_fail(err, VN_EUSAGE, "\"%s\" is no digest: expected sha256: and 64 lower-case hexadecimal digits",
+			    settings.digest);
 	if (r < 0)
 		return r;
 	if (tardiff)

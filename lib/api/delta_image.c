@@ -181,11 +181,14 @@ int vn_delta_images_make(struct vn *vn, const char *old_ref, const char *new_ref
 	if (r == 0)
 		r = vn_delta_run_image(run, &delta, &pair.new_image, &item, err);
 	if (r == 0)
+		r = vn_delta_regions_of_image(run, &delta, item, err);
+	if (r == 0)
 		r = vn_delta_run_text(run, old_ref, &item->old_name, err);
 	if (r == 0)
 		r = vn_delta_run_text(run, new_ref, &item->new_name, err);
 	if (r < 0)
 		return r;
+	item->nregions = 0;
 	if (item->full && item->size >= item->full && !settings->larger)
 		return refuse(run, item, err);
 	r = vn_delta_run_fetches(run, item->size, item->full, err);

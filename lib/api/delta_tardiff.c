@@ -69,7 +69,8 @@ int vn_delta_tardiff_apply(struct vn *vn, const char *old_ref, const char *path,
 	if (r == 0)
 		r = rebuild(vn, old_ref, fd, (uint64_t)st.st_size, path, settings, made.out, err);
 	if (r == 0 && settings->digest && strcmp(made.digest.text, settings->digest))
-		r = vn_fail(err, VN_EDIGEST, "%s makes a tar with the digest %s, expected %s", path, made.digest.text, settings->digest);
+		r = vn_fail(err, VN_EDIGEST, "%s makes a tar with the digest %s, expected %s", path, made.digest.text,
+			    settings->digest);
 	if (r == 0)
 		r = vn_delta_target_publish(&made, err);
 	return r < 0 ? r : fill(run, &made, (uint64_t)st.st_size, dest, settings->digest, err);
