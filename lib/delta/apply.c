@@ -117,8 +117,10 @@ static int one_record(struct vn_delta_decoder *d, struct vn_out *out, struct vn_
 		return rc;
 	d->mode = frame.mode;
 	d->body_len = frame.body_len;
-	d->at = 0;
-	if (d->mode == VN_DELTA_COPY)
+	d->at = d->list.at = d->list.len = 0;
+	d->shift = 0;
+	d->fine = d->mode == (VN_DELTA_COPY | VN_DELTA_COPY_FINE);
+	if (d->mode == VN_DELTA_COPY || d->fine)
 		return (rc = compare_check(d, &frame, err)) < 0 ? rc : copy_blocks(d, out, err);
 	if ((rc = vn_delta_decode(d, err)) < 0 || (rc = vn_hash_add(d->check, d->data, d->len, err)) < 0 ||
 	    (rc = compare_check(d, &frame, err)) < 0)

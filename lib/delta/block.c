@@ -97,7 +97,7 @@ static int put_map_of(struct vn_delta_coder *c, const struct vn_delta_candidate 
 {
 	if (k->convert)
 		return vn_delta_put_casts(c, level_of(c, true), ret_fits, err);
-	return k->shape & VN_DELTA_SHAPE_FINE ? vn_delta_put_fine_map(c, level_of(c, true), ret_fits, err) : vn_delta_put_map(c, err);
+	return k->shape & VN_DELTA_SHAPE_FINE ? vn_delta_put_fine_map(c, c->len, level_of(c, true), ret_fits, err) : vn_delta_put_map(c, err);
 }
 
 static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candidate *k, int level, struct vn_err *err)
@@ -356,7 +356,7 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 	c->have_best = false;
 	if ((rc = vn_delta_gather(c, err)) < 0)
 		return rc;
-	if (memcmp(c->coarse, c->data, c->len) == 0) {
+	if (vn_delta_copies(c)) {
 		c->best_mode = VN_DELTA_COPY;
 		return 0;
 	}
@@ -376,9 +376,10 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 }
 
 int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf *out, enum vn_delta_mode *ret_mode,
-			struct vn_err *err)
+			uint8_t *ret_copies, struct vn_err *err)
 {
 	const struct vn_delta_head *h = &c->job->head;
+	*ret_copies = 0;
 	c->start = number << h->block_log2;
 	c->len = vn_delta_block_size(h);
 	if (h->new_size - c->start < c->len)
@@ -396,6 +397,8 @@ int vn_delta_code_block(struct vn_delta_coder *c, uint64_t number, struct vn_buf
 			return rc;
 	}
 	*ret_mode = c->best_mode;
+	if (c->best_mode == VN_DELTA_COPY)
+		*ret_copies = vn_delta_copies(c);
 	if (c->best_mode == VN_DELTA_COPY)
 		return 0;
 	uint8_t mode = (uint8_t)(c->best_mode | (c->best_convert ? VN_DELTA_CONVERT : 0));

@@ -45,8 +45,8 @@ int vn_delta_put_varint(struct vn_buf *out, uint64_t v, struct vn_err *err);
 int vn_delta_put_stream(struct vn_delta_coder *c, const uint8_t *data, size_t len, int level, const uint8_t *prefix,
 			size_t prefix_len, struct vn_err *err);
 int vn_delta_put_map(struct vn_delta_coder *c, struct vn_err *err);
-/* false in *ret_fits: the map would be larger than the block. */
-int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
+/* Of the next `len` bytes, many blocks perhaps. false in *ret_fits: the list would be larger than that, or than a block. */
+int vn_delta_put_fine_map(struct vn_delta_coder *c, size_t len, int level, bool *ret_fits, struct vn_err *err);
 int vn_delta_put_casts(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
 int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, bool *ret_fits, struct vn_err *err);
 /* false in *ret_fits: larger than the block. */
@@ -57,5 +57,7 @@ int vn_delta_put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned 
 /* Old as the maps predict the block: fills coarse, fine, recast and what says whether they are there. */
 int vn_delta_gather(struct vn_delta_coder *c, struct vn_err *err);
 size_t vn_delta_first_segment(const struct vn_delta_coder *c);
+/* By which maps the block is a copy; by the fine one only if its list is short. */
+uint8_t vn_delta_copies(const struct vn_delta_coder *c);
 int64_t vn_delta_middle_shift(const struct vn_delta_coder *c);
 #endif

@@ -121,42 +121,63 @@ static int get_map(struct vn_delta_decoder *d, struct vn_err *err)
 	return 0;
 }
 
-static int fine_map(struct vn_delta_decoder *d, const uint8_t *p, size_t map_len, struct vn_err *err)
+static int get_triple(struct vn_delta_decoder *d, uint64_t rest, struct vn_err *err)
 {
-	size_t at = 0, pos = 0;
-	int64_t shift = 0;
-	while (at < d->len) {
-		uint64_t v[3];
-		for (int i = 0; i < 3; i++) {
-			size_t n = vn_get_varint(p + pos, map_len - pos, &v[i]);
-			if (n == 0)
-				return vn_delta_damaged(d, "its map ends early", err);
-			pos += n;
-		}
-		if (v[0] > d->len - at || v[1] > d->len - at - v[0] || v[0] + v[1] == 0)
-			return vn_delta_damaged(d, "its map does not cover it", err);
-		int rc = move_shift(d, v[2], &shift, err);
-		if (rc < 0 || (rc = gather(d, at, (size_t)v[0], shift, err)) < 0)
-			return rc;
-		memset(d->mapped + at + v[0], 0, (size_t)v[1]);
-		at += (size_t)(v[0] + v[1]);
+	uint64_t v[3];
+	for (int i = 0; i < 3; i++) {
+		size_t n = vn_get_varint(d->work + d->list.at, d->list.len - d->list.at, &v[i]);
+		if (n == 0)
+			return vn_delta_damaged(d, "its map ends early", err);
+		d->list.at += n;
 	}
-	return pos == map_len ? 0 : vn_delta_damaged(d, "its map is too long", err);
+	if (v[0] > rest || v[1] > rest - v[0] || v[0] + v[1] == 0)
+		return vn_delta_damaged(d, "its map does not cover it", err);
+	d->list.mapped = v[0];
+	d->list.unmapped = v[1];
+	return move_shift(d, v[2], &d->shift, err);
 }
 
-/* A fine map or a converting one. */
-static int get_listed_map(struct vn_delta_decoder *d, struct vn_err *err)
+/* The list lies in `work`; that of a run goes on from block to block. */
+static int get_fine_map(struct vn_delta_decoder *d, struct vn_err *err)
+{
+	for (size_t at = 0, n; at < d->len; at += n) {
+		int rc = d->list.mapped + d->list.unmapped ? 0 : get_triple(d, d->covered - d->start - at, err);
+		if (rc < 0)
+			return rc;
+		n = d->list.mapped < d->len - at ? (size_t)d->list.mapped : d->len - at;
+		if ((rc = gather(d, at, n, d->shift, err)) < 0)
+			return rc;
+		d->list.mapped -= n;
+		at += n;
+		n = d->list.unmapped < d->len - at ? (size_t)d->list.unmapped : d->len - at;
+		memset(d->mapped + at, 0, n);
+		d->list.unmapped -= n;
+	}
+	return 0;
+}
+
+static int get_list(struct vn_delta_decoder *d, size_t most, size_t *ret_len, struct vn_err *err)
 {
 	uint64_t len;
 	int rc = get_varint(d, &len, err);
 	if (rc < 0)
 		return rc;
-	if (len > d->len)
+	if (len > most)
 		return vn_delta_damaged(d, "its map is larger than it", err);
-	/* the map is used up before the streams of the residual need this buffer */
-	if ((rc = get_stream(d, d->work, (size_t)len, NULL, 0, err)) < 0)
+	*ret_len = (size_t)len;
+	return get_stream(d, d->work, (size_t)len, NULL, 0, err);
+}
+
+/* The map of one block, which is used up before the streams of the residual need `work`. */
+static int get_block_map(struct vn_delta_decoder *d, bool fine, struct vn_err *err)
+{
+	size_t len = 0;
+	int rc;
+	if (!fine && !d->convert)
+		return get_map(d, err);
+	if ((rc = get_list(d, d->len, fine ? &d->list.len : &len, err)) < 0)
 		return rc;
-	return d->convert ? vn_delta_recast(d, d->work, (size_t)len, err) : fine_map(d, d->work, (size_t)len, err);
+	return fine ? get_fine_map(d, err) : vn_delta_recast(d, d->work, len, err);
 }
 
 static int get_planes(struct vn_delta_decoder *d, unsigned stride, struct vn_err *err)
@@ -258,7 +279,7 @@ static int get_difference(struct vn_delta_decoder *d, struct vn_err *err)
 	bool fine = shape & VN_DELTA_SHAPE_FINE;
 	if ((classes && (sparse || s.mode == VN_DELTA_XOR)) || s.phase >= s.width || (fine && d->convert))
 		return vn_delta_damaged(d, "its shape is not valid", err);
-	if ((rc = fine || d->convert ? get_listed_map(d, err) : get_map(d, err)) < 0)
+	if ((rc = get_block_map(d, fine, err)) < 0)
 		return rc;
 	if (classes)
 		return get_classes(d, &s, err);
@@ -313,7 +334,6 @@ int vn_delta_decode(struct vn_delta_decoder *d, struct vn_err *err)
 	uint8_t stride = 0;
 	int rc;
 	d->covered = d->start + d->len;
-	d->shift = 0;
 	d->convert = d->mode & VN_DELTA_CONVERT;
 	if (d->convert && (d->mode & ~VN_DELTA_CONVERT) >= VN_DELTA_XOR)
 		d->mode &= (uint8_t)~VN_DELTA_CONVERT;
@@ -352,14 +372,13 @@ int vn_delta_copy_begin(struct vn_delta_decoder *d, uint64_t *ret_blocks, struct
 	if (blocks == 0 || blocks > left)
 		return vn_delta_damaged(d, "it has more blocks than the new file", err);
 	d->covered = blocks == left ? d->head->new_size : d->start + (blocks << d->head->block_log2);
-	d->shift = 0;
 	*ret_blocks = blocks;
-	return 0;
+	return d->fine ? get_list(d, vn_delta_block_size(d->head), &d->list.len, err) : 0;
 }
 
 int vn_delta_copy_next(struct vn_delta_decoder *d, struct vn_err *err)
 {
-	int rc = get_map(d, err);
+	int rc = d->fine ? get_fine_map(d, err) : get_map(d, err);
 	if (rc == 0)
 		memcpy(d->data, d->mapped, d->len);
 	return rc;
@@ -367,5 +386,7 @@ int vn_delta_copy_next(struct vn_delta_decoder *d, struct vn_err *err)
 
 int vn_delta_body_end(const struct vn_delta_decoder *d, struct vn_err *err)
 {
+	if (d->list.at != d->list.len)
+		return vn_delta_damaged(d, "its map is too long", err);
 	return d->at == d->body_len ? 0 : vn_delta_damaged(d, "something follows its body", err);
 }

@@ -17,9 +17,13 @@ struct vn_delta_decoder {
 	uint64_t covered;             /* where the bytes that the map speaks of end */
 	uint64_t pieces;              /* left of the map's pair, and their shift */
 	int64_t shift;
+	struct {                      /* of a fine map */
+		size_t len, at;       /* bytes of the list, and those that were read */
+		uint64_t mapped, unmapped;    /* left of its triple */
+	} list;
 	size_t len;                   /* its bytes */
 	uint8_t mode;
-	bool convert;                 /* the map is a converting one */
+	bool convert, fine;           /* the map is a converting one; a fine one, of a COPY */
 	uint8_t *data, *mapped, *work;
 	uint8_t *room, *body;         /* body lies in room, behind space for a magic number */
 	size_t body_len, at;

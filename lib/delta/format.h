@@ -7,7 +7,8 @@
  *            (V(gap) V(plain length) level | strategy << 4:u8 window bits | memory level << 4:u8)*)
  *   record = V(length of body) mode:u8 check:u8[4] body                   COPY: many blocks, another mode: one
  *   check  = sha256(the head, for the first record | V(length of body) | mode | body | but for COPY: the new bytes)[0..4)
- *   body   = COPY: V(blocks) map | RAW: V(history) stream
+ *   body   = COPY: V(blocks) map                                       mode | COPY_FINE: the map is a fine one
+ *          | RAW: V(history) stream
  *          | REF: Z(old start - block start) V(old length) V(history) stream
  *          | PLANES: stride:u8 stream*stride
  *          | XOR, SUB, FSUB: shape:u8 map residual                    mode | CONVERT: the map is a converting one
@@ -58,6 +59,7 @@ enum vn_delta_mode {
 };
 
 #define VN_DELTA_CONVERT 0x80u            /* in the mode of XOR, SUB and FSUB: their map is a converting one */
+#define VN_DELTA_COPY_FINE 0x80u          /* in the mode of COPY: its map is a fine one */
 #define VN_DELTA_SHAPE_WIDTH 3u           /* mask: log2 of 1, 2, 4, 8 */
 #define VN_DELTA_SHAPE_PHASE_SHIFT 2
 #define VN_DELTA_SHAPE_SPARSE 0x20u

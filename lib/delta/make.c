@@ -11,9 +11,6 @@
 #define BLOCK_LOG 18                  /* each tensor gets its own prediction; larger ones win less than 2 % */
 #define BLOCK_LOG_WHOLE 23            /* one block for the whole file where the decoder has the memory */
 
-#define RUN_PAIRS 256                 /* of the map of a run of COPY blocks: its body stays small */
-#define RUN_BYTES (64u << 20)         /* of new: what is copied again at most when an apply is resumed */
-
 struct record {
 	struct vn_buf bytes;          /* of COPY blocks the first of a run has those of all */
 	enum vn_delta_mode mode;
@@ -22,6 +19,7 @@ struct crew {
 	const struct vn_delta_job *job;
 	const struct vn_delta_options *options;
 	struct record *records;
+	uint8_t *copies;              /* of each block: by which maps it is a copy */
 	uint64_t count;
 	pthread_mutex_t lock;         /* guards what follows */
 	uint64_t next;
@@ -60,7 +58,8 @@ static void *work(void *context)
 	struct vn_err err = { 0 };
 	int rc = vn_delta_coder_open(crew->job, &coder, &err);
 	for (uint64_t i; rc == 0 && (i = take_block(crew)) < crew->count;)
-		rc = vn_delta_code_block(coder, i, &crew->records[i].bytes, &crew->records[i].mode, &err);
+		rc = vn_delta_code_block(coder, i, &crew->records[i].bytes, &crew->records[i].mode,
+					 &crew->copies[i], &err);
 	if (rc < 0)
 		tell_failure(crew, &err);
 	vn_delta_coder_close(coder);
@@ -73,62 +72,14 @@ static uint64_t block_end(const struct vn_delta_head *h, uint64_t number)
 	return end < h->new_size ? end : h->new_size;
 }
 
-/* Where the shift changes: the end, in bytes of new, of the pieces that share the first one's. */
-static uint64_t same_shift(const struct vn_delta_job *job, uint64_t at, uint64_t end)
-{
-	size_t piece = vn_delta_piece(&job->head);
-	int64_t shift = job->map->shifts[at >> VN_DELTA_PIECE_LOG];
-	while (at < end && job->map->shifts[at >> VN_DELTA_PIECE_LOG] == shift)
-		at += piece;
-	return at < end ? at : end;
-}
-
-/* How many blocks from `first` on go into one record. */
-static uint64_t run_length(const struct crew *crew, uint64_t first)
-{
-	const struct vn_delta_head *h = &crew->job->head;
-	uint64_t n = 0, pairs = 0;
-	while (first + n < crew->count && crew->records[first + n].mode == VN_DELTA_COPY && pairs < RUN_PAIRS &&
-	       n << h->block_log2 < RUN_BYTES) {
-		uint64_t at = (first + n) << h->block_log2, end = block_end(h, first + n++);
-		for (; at < end; pairs++)
-			at = same_shift(crew->job, at, end);
-	}
-	return n;
-}
-
-/* COPY: V(blocks) (V(pieces) Z(shift - previous shift))* */
-static int code_run(const struct crew *crew, struct vn_hash *hash, uint64_t first, uint64_t blocks, struct vn_err *err)
-{
-	const struct vn_delta_job *job = crew->job;
-	const struct vn_delta_head *h = &job->head;
-	VN_AUTO(vn_buf) body = VN_BUF(vn_delta_block_size(h) + VN_DELTA_BODY_SLACK);
-	size_t piece = vn_delta_piece(h);
-	uint64_t at = first << h->block_log2, start = at, end = block_end(h, first + blocks - 1), next;
-	int64_t last = 0;
-	int rc = vn_delta_put_varint(&body, blocks, err);
-	for (; rc == 0 && at < end; at = next) {
-		int64_t shift = job->map->shifts[at >> VN_DELTA_PIECE_LOG];
-		next = same_shift(job, at, end);
-		if ((rc = vn_delta_put_varint(&body, (next - at + piece - 1) / piece, err)) == 0)
-			rc = vn_delta_put_varint(&body, vn_delta_zigzag(shift - last), err);
-		last = shift;
-	}
-	if (rc < 0)
-		return rc;
-	return vn_delta_put_record(hash, h, start, VN_DELTA_COPY, &body, "", 0, &crew->records[first].bytes, err);
-}
-
 static int code_runs(const struct crew *crew, struct vn_err *err)
 {
-	struct vn_hash *hash = NULL;
-	int rc = vn_hash_open("sha256", &hash, err);
-	for (uint64_t i = 0, n; rc == 0 && i < crew->count; i += n) {
-		n = crew->records[i].mode == VN_DELTA_COPY ? run_length(crew, i) : 1;
-		if (crew->records[i].mode == VN_DELTA_COPY)
-			rc = code_run(crew, hash, i, n, err);
-	}
-	vn_hash_close(hash);
+	struct vn_delta_coder *coder = NULL;
+	int rc = vn_delta_coder_open(crew->job, &coder, err);
+	for (uint64_t i = 0, n = 1; rc == 0 && i < crew->count; i += n, n = 1)
+		if (crew->copies[i])
+			rc = vn_delta_code_run(coder, crew->copies, i, &n, &crew->records[i].bytes, err);
+	vn_delta_coder_close(coder);
 	return rc;
 }
 
@@ -137,12 +88,13 @@ static int code_blocks(const struct vn_delta_job *job, const struct vn_delta_opt
 		       uint64_t *ret_count, uint64_t *ret_size, struct vn_err *err)
 {
 	pthread_t thread[THREADS_MAX];
+	VN_AUTO_FREE uint8_t *copies = NULL;
 	struct crew crew = { .job = job, .options = options };
 	uint64_t block = (uint64_t)1 << job->head.block_log2, size = job->head.len;
 	unsigned started = 0;
 	crew.count = vn_delta_count_blocks(&job->head);
-	crew.records = calloc((size_t)crew.count + 1, sizeof(*crew.records));
-	if (!crew.records)
+	if (!(crew.copies = copies = calloc((size_t)crew.count + 1, 1)) ||
+	    !(crew.records = calloc((size_t)crew.count + 1, sizeof(*crew.records))))
 		return vn_nomem(err);
 	for (uint64_t i = 0; i < crew.count; i++)
 		crew.records[i].bytes.max = (size_t)block + 3 * VN_DELTA_BODY_SLACK;

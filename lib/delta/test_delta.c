@@ -279,7 +279,7 @@ static void test_resume(void)
 	fill(old, len);
 	memcpy(data, old, len);
 	fill(data + 90000, 30000);
-	for (size_t i = 150000; i < len; i += 50)
+	for (size_t i = 30000; i < len; i += 3000)
 		data[i]++;
 	/* a decoder with little memory, so that there are many blocks */
 	VN_AUTO_OUT *to = NULL;
@@ -331,6 +331,13 @@ static void test_runs(void)
 	for (size_t i = 0; i < 192; i++)
 		memcpy(data + (i << 14), old + (i * 71 % 192 << 14), 1u << 14);
 	CHECK(trip(old, len, data, len, &stats) < 192 * 6 + 100);
+	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 12);
+	/* of any length, from anywhere: one record, across blocks */
+	memcpy(data, old + 1234567, 1000001);
+	memcpy(data + 1000001, old + 77, 300000);
+	memset(data + 1300001, 0, 5000);
+	memcpy(data + 1305001, old + 600001, len - 1305001);
+	CHECK(trip(old, len, data, len, &stats) < 120);
 	CHECK_EQ(stats.mode[VN_DELTA_COPY].blocks, 12);
 }
 

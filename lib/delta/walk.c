@@ -17,7 +17,7 @@ struct walk {
 	uint64_t block;
 	uint8_t body[SEEN];
 	size_t len;
-	bool converts;
+	bool converts, fine;
 };
 
 const char *vn_delta_mode_name(unsigned mode)
@@ -45,13 +45,16 @@ static int numbers(const struct walk *w, uint64_t start, uint64_t *ret, int coun
 static int describe_copy(const struct walk *w, struct vn_delta_record *r, struct vn_err *err)
 {
 	uint64_t v[3];
-	int rc = numbers(w, r->start, v, 3, err);
+	int rc = numbers(w, r->start, v, w->fine ? 1 : 3, err);
 	if (rc < 0)
 		return rc;
 	if (v[0] == 0 || v[0] > vn_delta_count_blocks(w->head) - w->block)
 		return damaged(r->start, "copies more blocks than the new file has", err);
 	r->blocks = v[0];
-	snprintf(r->facts, sizeof(r->facts), "from %+lld", (long long)vn_delta_unzigzag(v[2]));
+	if (w->fine)
+		snprintf(r->facts, sizeof(r->facts), "fine map");
+	else
+		snprintf(r->facts, sizeof(r->facts), "from %+lld", (long long)vn_delta_unzigzag(v[2]));
 	return 0;
 }
 
@@ -107,7 +110,8 @@ static int one_record(struct walk *w, struct vn_delta_record *r, struct vn_err *
 	if (rc < 0)
 		return rc;
 	w->converts = frame.mode >= (VN_DELTA_CONVERT | VN_DELTA_XOR);
-	r->mode = (enum vn_delta_mode)(w->converts ? frame.mode & ~VN_DELTA_CONVERT : frame.mode);
+	w->fine = frame.mode == (VN_DELTA_COPY | VN_DELTA_COPY_FINE);
+	r->mode = w->fine ? VN_DELTA_COPY : (enum vn_delta_mode)(w->converts ? frame.mode & ~VN_DELTA_CONVERT : frame.mode);
 	r->blocks = 1;
 	if ((rc = describe(w, r, err)) < 0)
 		return rc;

@@ -120,28 +120,28 @@ size_t vn_delta_first_segment(const struct vn_delta_coder *c)
 	return low;
 }
 
-int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err)
+int vn_delta_put_fine_map(struct vn_delta_coder *c, size_t len, int level, bool *ret_fits, struct vn_err *err)
 {
 	const struct vn_delta_map *m = c->job->map;
-	VN_AUTO(vn_buf) list = VN_BUF(c->len + 64);
-	size_t at = 0;
+	size_t block = vn_delta_block_size(&c->job->head), most = len < block ? len : block, at = 0;
+	VN_AUTO(vn_buf) list = VN_BUF(most + 64);
 	int64_t last = 0;
 	*ret_fits = false;
-	for (size_t i = vn_delta_first_segment(c); at < c->len;) {
-		if (list.len > c->len)
+	for (size_t i = vn_delta_first_segment(c); at < len;) {
+		if (list.len > most)
 			return 0;
 		const struct vn_delta_segment *s = i < m->count ? &m->segments[i] : NULL;
-		size_t begin = !s ? c->len : s->start > c->start ? (size_t)(s->start - c->start) : 0, mapped = 0;
+		size_t begin = !s ? len : s->start > c->start ? (size_t)(s->start - c->start) : 0, mapped = 0;
 		int64_t shift = last;
 		if (begin <= at && s) {
 			size_t end = (size_t)(s->start + s->len - c->start);
-			mapped = (end < c->len ? end : c->len) - at;
+			mapped = (end < len ? end : len) - at;
 			shift = s->shift;
 			s = ++i < m->count ? &m->segments[i] : NULL;
-			begin = !s || s->start - c->start > c->len ? c->len : (size_t)(s->start - c->start);
+			begin = !s || s->start - c->start > len ? len : (size_t)(s->start - c->start);
 		}
-		if (begin > c->len)
-			begin = c->len;
+		if (begin > len)
+			begin = len;
 		size_t unmapped = begin - at - mapped;
 		int rc = vn_delta_put_varint(&list, mapped, err);
 		if (rc < 0 || (rc = vn_delta_put_varint(&list, unmapped, err)) < 0 ||
@@ -150,7 +150,7 @@ int vn_delta_put_fine_map(struct vn_delta_coder *c, int level, bool *ret_fits, s
 		last = shift;
 		at += mapped + unmapped;
 	}
-	if (list.len > c->len)
+	if (list.len > most)
 		return 0;
 	*ret_fits = true;
 	int rc = vn_delta_put_varint(&c->body, list.len, err);
