@@ -5,7 +5,7 @@
 #include "util/num.h"
 #include <string.h>
 
-#define COPIES_FROM (64u << 20)
+#define COPIES_FROM (64u << 20)       /* bytes of new: copied blocks of larger files are not looked at in every way */
 #define ENOUGH 64                     /* bytes of a body that are not worth more trials */
 
 static const uint8_t strides[] = { 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 34, 40, 48, 56, 64, 144, 210 };

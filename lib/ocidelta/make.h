@@ -46,7 +46,7 @@ int vn_making_end(struct vn_making *m, struct vn_blob_out *b, const char *media_
 int vn_making_original(struct vn_making *m, size_t layer, struct vn_err *err);
 /* The blobs of an artifact that other tools read. */
 int vn_making_interop(struct vn_making *m, struct vn_err *err);
-/* Tensors of models: which of a carried file was made from which of its source. Owned by the caller. */
+/* Where files of carried layers, and tensors of models, are in the source. Owned by the caller. */
 int vn_making_hints(const struct vn_making *m, struct vn_delta_hint **ret, size_t *ret_n, struct vn_err *err);
 
 /* Regular files in the tar of a carried layer, where they lie in `target`. */

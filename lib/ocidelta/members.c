@@ -54,13 +54,17 @@ static int add_hints(struct hinting *h, const struct vn_making *m, const struct 
 	if (!source)
 		return 0;
 	size_t i = (size_t)(source - m->picks.sources);
-	int r = vn_model_tensors(*source, m->source.data + m->old_at[i], (size_t)m->old_size[i], &old, err);
-	if (r == 0)
+	bool model = vn_model_by_path(member->pick->path);
+	int r = model ? vn_model_tensors(*source, m->source.data + m->old_at[i], (size_t)m->old_size[i], &old, err) : 0;
+	if (r == 0 && model)
 		r = vn_model_tensors(member->pick->path, m->target.data + member->at, (size_t)member->len, &now, err);
 	if (r == 0)
 		r = vn_model_pair(&old, &now, &pairs, err);
 	if (r == 0)
 		r = vn_grow(&h->list, &h->cap, h->n + pairs.count + 1, sizeof(*h->list), err);
+	/* a file of the same length is mostly the same file */
+	if (r == 0 && !pairs.count && m->old_size[i] == member->len)
+		h->list[h->n++] = (struct vn_delta_hint){ member->at, member->len, m->old_at[i], m->old_size[i] };
 	for (size_t k = 0; r == 0 && k < pairs.count; k++)
 		h->list[h->n++] = (struct vn_delta_hint){ member->at + pairs.list[k].new_at, pairs.list[k].new_len,
 							  m->old_at[i] + pairs.list[k].old_at, pairs.list[k].old_len };
@@ -79,7 +83,7 @@ int vn_making_hints(const struct vn_making *m, struct vn_delta_hint **ret, size_
 		size_t n = 0;
 		r = vn_making_members(m, m->carried[i], &members, &n, err);
 		for (size_t k = 0; r == 0 && k < n; k++)
-			if (members[k].pick->source && vn_model_by_path(members[k].pick->path))
+			if (members[k].pick->source)
 				r = add_hints(&h, m, &members[k], err);
 	}
 	if (r < 0) {
