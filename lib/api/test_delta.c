@@ -239,6 +239,47 @@ static void test_names(void)
 	vn_close(vn);
 }
 
+static void test_images(void)
+{
+	struct vn *vn = handle("cache");
+	struct vn_delta_settings larger = { .size = sizeof(larger), .larger = true };
+	struct vn_delta_settings wrong = { .size = sizeof(wrong), .digest = "sha256:"
+					   "0000000000000000000000000000000000000000000000000000000000000000" };
+	struct vn_delta_run *made = NULL, *shown = NULL, *applied = NULL, *none = NULL;
+	struct vn_err err = { 0 };
+	put_stack("image-1", "d a; f a/base 1|f a/model.onnx 1; f a/other 1");
+	put_stack("image-2", "d a; f a/base 1|f a/model.onnx 2; f a/other 1");
+	put_stack("image-3", "d a; f a/base 1|f a/model.onnx 3");
+	CHECK_OK(vn_delta_make_run(vn, oci("image-1"), oci("image-2"), below("delta.oci"), &larger, &made, &err), &err);
+	CHECK_OK(vn_delta_show_run(vn, below("delta.oci"), NULL, &shown, &err), &err);
+	CHECK_OK(vn_delta_apply_run(vn, oci("image-1"), below("delta.oci"), oci("rebuilt"), NULL, &applied, &err), &err);
+	if (!made || !shown || !applied) {
+		vn_close(vn);
+		return;
+	}
+	const struct vn_delta_item *item = vn_delta_get(made)->items, *seen = vn_delta_get(shown)->items;
+	CHECK(item->image && item->written && item->inline_data);
+	CHECK_STR(item->platform, "linux/amd64");
+	CHECK_EQ(item->nlayers, 2);
+	CHECK_STR(item->layers[0].how, "reused");
+	CHECK_STR(item->layers[1].how, "rebuilt");
+	CHECK_STR(seen->reference, below("delta.oci"));
+	CHECK_STR(seen->digest, item->digest);
+	CHECK_STR(seen->new_digest, item->new_digest);
+	CHECK_EQ(seen->memory, item->memory);
+	CHECK(seen->nregions > 0 && !strcmp(seen->regions[0].file, "manifest"));
+	CHECK(vn_delta_get(applied)->exact);
+	CHECK_HAS(vn_delta_get(applied)->target, item->new_digest);
+	CHECK_EQ(vn_delta_apply_run(vn, oci("image-3"), below("delta.oci"), oci("never"), NULL, &none, &err), -VN_EDIGEST);
+	CHECK_EQ(vn_delta_apply_run(vn, oci("image-1"), below("delta.oci"), oci("never"), &wrong, &none, &err), -VN_EDIGEST);
+	CHECK(!none && !vn_fs_exists(below("never")));
+	CHECK_EQ(vn_delta_push_run(vn, NULL, 0, oci("image-2"), NULL, &none, &err), -VN_EUSAGE);
+	vn_delta_free(made);
+	vn_delta_free(shown);
+	vn_delta_free(applied);
+	vn_close(vn);
+}
+
 int main(void)
 {
 	fixture_begin();
@@ -249,6 +290,7 @@ int main(void)
 	RUN(test_show);
 	RUN(test_relations);
 	RUN(test_names);
+	RUN(test_images);
 	fixture_end();
 	return vn_test_end();
 }
