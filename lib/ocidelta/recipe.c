@@ -65,9 +65,9 @@ struct trial {
 static int try(const struct trial *t, const struct vn_gzip_like *like, bool *ret_same, struct vn_err *ret_err)
 {
 	struct vn_err ours = { 0 }, *err = &ours;
+	struct same_out same = { .out = { &same_ops } };      /* outlives what is above it */
 	VN_AUTO_IN *blob = NULL, *tar = NULL;
 	VN_AUTO_OUT *gzip = NULL;
-	struct same_out same = { .out = { &same_ops } };
 	int r = blob_of(t->image, t->layer, &blob, err);
 	same.in = blob;
 	if (r == 0)
