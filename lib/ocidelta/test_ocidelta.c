@@ -308,6 +308,77 @@ static void test_original(void)
 	built_close(&now);
 }
 
+/* The artifact's manifest with one member or annotation less, and perhaps a layer more. */
+static void rewrite(struct place *at, const char *member, const char *annotation, const char *more)
+{
+	struct vn_err err = { 0 };
+	VN_AUTO_JSON *root = NULL;
+	VN_AUTO(vn_buf) text = VN_BUF(1 << 20);
+	size_t i = place_find(at, &at->root.digest);
+	CHECK_OK(vn_json_parse(at->at[i].bytes, at->at[i].len, "manifest", &root, &err), &err);
+	struct vn_jv v = vn_jv_root(root, "manifest"), notes = vn_jv_get(&v, "annotations"), layers = vn_jv_get(&v, "layers");
+	VN_AUTO_JSON *kept = vn_json_copy(notes.v), *list = vn_json_copy(layers.v), *extra = NULL;
+	if (member)
+		CHECK(vn_json_del(root, member));
+	if (annotation)
+		CHECK(vn_json_del(kept, annotation));
+	if (more && vn_json_parse(more, strlen(more), "layer", &extra, &err) == 0)
+		CHECK(vn_json_add(list, vn_steal(extra)));
+	vn_json_set(root, "annotations", vn_steal(kept));
+	vn_json_set(root, "layers", vn_steal(list));
+	CHECK_OK(vn_json_text(root, false, &text, &err), &err);
+	struct vn_digest digest = place_add(at, text.data, text.len);
+	vn_desc_release(&at->root);
+	CHECK_OK(vn_desc_init(&at->root, VN_MT_OCI_MANIFEST, &digest, (int64_t)text.len, &err), &err);
+}
+
+/* As containers/oci-delta writes them: no media type, the source perhaps by its configuration alone, parts that nobody knows. */
+static void test_other_tools(void)
+{
+	static const char signature[] = "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":"
+		"\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\"size\":2,"
+		"\"annotations\":{\"io.github.containers.delta.content\":\"cosign-signature\"}}";
+	static const struct {
+		const char *member, *annotation, *more;
+		int opened;
+	} list[] = {
+		{ "mediaType", NULL, signature, 0 },
+		{ "subject", NULL, NULL, 0 },
+		{ NULL, "io.github.containers.delta.source", NULL, 0 },
+		{ NULL, "io.github.containers.delta.target", NULL, 0 },
+		{ "artifactType", NULL, NULL, -VN_EFORMAT },
+	};
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		struct vn_err err = { 0 };
+		struct built old, now;
+		struct place at = { 0 }, to = { 0 };
+		struct vn_ocidelta made = { 0 }, opened = { 0 }, other = { 0 };
+		struct vn_ocidelta_applied applied = { 0 };
+		struct vn_ocidelta_options o = options(1);
+		struct vn_source *source;
+		pair(&old, &now, PACK_GZIP_9);
+		deliver(&old, &now, &o, &at, &source, &made, &opened);
+		rewrite(&at, list[i].member, list[i].annotation, list[i].more);
+		CHECK_EQ(vn_ocidelta_open(source, NULL, &other, &err), list[i].opened);
+		if (list[i].opened == 0) {
+			CHECK_OK(apply(&other, &old, &to, &applied, &err), &err);
+			CHECK(applied.exact);
+			check_whole(&now, &to);
+			vn_desc_release(&applied.root);
+			/* the other image is not what it starts from */
+			CHECK_EQ(apply(&other, &now, &to, &applied, &err), -VN_EDIGEST);
+		}
+		vn_ocidelta_release(&made);
+		vn_ocidelta_release(&opened);
+		vn_ocidelta_release(&other);
+		vn_source_close(source);
+		place_empty(&at);
+		place_empty(&to);
+		built_close(&old);
+		built_close(&now);
+	}
+}
+
 static void test_wrong_images(void)
 {
 	struct vn_err err = { 0 };
@@ -396,6 +467,7 @@ int main(void)
 	RUN(test_packed_anew);
 	RUN(test_same_tar);
 	RUN(test_original);
+	RUN(test_other_tools);
 	RUN(test_wrong_images);
 	RUN(test_damage);
 	RUN(test_tag);
