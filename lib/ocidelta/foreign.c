@@ -12,6 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+struct opened_file {
+	struct vn_delta_old old;
+	int fd;
+	uint64_t at;
+};
 /* The source's files that one tar-diff opens, in one unlinked file. */
 struct opened_files {
 	struct vn_tardiff_files files;
@@ -20,11 +25,7 @@ struct opened_files {
 	size_t n, cap;
 	uint64_t *sizes, *at;
 	struct vn_tmp tmp;
-	struct {
-		struct vn_delta_old old;
-		int fd;
-		uint64_t at;
-	} open;
+	struct opened_file open;
 };
 
 static void opened_files_release(struct opened_files *f)
@@ -43,7 +44,7 @@ static int order_paths(const void *x, const void *y)
 
 static int slice_read(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
 {
-	const __typeof__(((struct opened_files *)0)->open) *o = (const void *)old;
+	const struct opened_file *o = (const struct opened_file *)old;
 	for (uint8_t *p = out; len;) {
 		ssize_t n = pread(o->fd, p, len, (off_t)(o->at + offset));
 		if (n <= 0)
@@ -176,9 +177,28 @@ int vn_rebuild_tardiff(struct vn_ocidelta_parts *parts, struct vn_in *list, stru
 }
 
 /* ---- layers */
+/* It is read twice, and fetched once. */
+static int spool_blob(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct vn_tmp *tmp, struct vn_in **ret_list,
+		      struct vn_in **ret_in, struct vn_err *err)
+{
+	VN_AUTO_IN *in = NULL;
+	VN_AUTO_OUT *out = NULL;
+	uint64_t size = 0;
+	int rc = vn_tmp_anonymous(tmp, err);
+	if (rc == 0)
+		rc = vn_rebuild_fetch(r, blob, &in, err);
+	if (rc == 0)
+		rc = vn_out_fd(tmp->fd, "a temporary file", &out, err);
+	if (rc == 0)
+		rc = vn_copy(in, out, &size, err);
+	if (rc == 0)
+		rc = vn_in_slice(tmp->fd, 0, size, "the tar-diff", ret_list, err);
+	return rc < 0 ? rc : vn_in_slice(tmp->fd, 0, size, "the tar-diff", ret_in, err);
+}
+
 static int apply_tardiff(struct vn_rebuild *r, size_t layer, const struct vn_ocidelta_blob *blob, struct vn_err *err)
 {
-	VN_AUTO(vn_tmp) tar = VN_TMP;
+	VN_AUTO(vn_tmp) tar = VN_TMP, packed = VN_TMP;
 	VN_AUTO_IN *list = NULL, *in = NULL;
 	VN_AUTO_OUT *out = NULL;
 	struct vn_tardiff_limits limits = { r->limits.memory, r->limits.new_size };
@@ -188,9 +208,7 @@ static int apply_tardiff(struct vn_rebuild *r, size_t layer, const struct vn_oci
 		most = VN_MAX_RATIO * (uint64_t)r->image.layers[layer].desc.size;
 	if (!limits.new_size || limits.new_size > most)
 		limits.new_size = most;
-	int rc = vn_ocidelta_blob_open(r->delta, blob, &list, err);
-	if (rc == 0)
-		rc = vn_rebuild_fetch(r, blob, &in, err);
+	int rc = spool_blob(r, blob, &packed, &list, &in, err);
 	if (rc == 0)
 		rc = vn_tmp_anonymous(&tar, err);
 	if (rc == 0)
