@@ -409,6 +409,40 @@ static void test_wrong_images(void)
 	built_close(&now);
 }
 
+static int no_files(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at, uint64_t *ret_sizes,
+		    uint64_t *ret_end, struct vn_err *err)
+{
+	(void)parts, (void)fd, (void)at, (void)ret_sizes, (void)ret_end;
+	CHECK_EQ(n, 1);
+	return vn_fail(err, VN_ENOTFOUND, "no file /%s", paths[0]);
+}
+
+/* The files come from elsewhere, and are not there; then too little memory. */
+static void test_files_from_elsewhere(void)
+{
+	struct vn_err err = { 0 };
+	struct built old, now;
+	struct place to = { 0 };
+	struct vn_ocidelta made = { 0 };
+	struct vn_ocidelta_applied applied = { 0 };
+	struct vn_ocidelta_options o = options(0);
+	struct vn_sink *k = place_sink(&to);
+	pair(&old, &now, PACK_GZIP_9);
+	CHECK_OK(vn_ocidelta_make(&old.image, &now.image, &o, &made, &err), &err);
+	struct vn_ocidelta_parts parts = { &old.image, no_files };
+	CHECK_EQ(vn_ocidelta_apply_parts(&made, &parts, NULL, k, &applied, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "no file /app/models/net-v1.onnx");
+	err = (struct vn_err){ 0 };
+	struct vn_delta_apply_options little = { .memory = 1000 };
+	CHECK_EQ(vn_ocidelta_apply(&made, &old.image, &fixture_options, &little, k, &applied, &err), -VN_ELIMIT);
+	CHECK_EQ(to.puts + to.commits, 0);
+	vn_sink_close(k);
+	vn_ocidelta_release(&made);
+	place_empty(&to);
+	built_close(&old);
+	built_close(&now);
+}
+
 /* Every byte of a bundle turned over, with nothing in front that would compare it: an error of the right kind, nothing written. */
 static void test_damage(void)
 {
@@ -469,6 +503,7 @@ int main(void)
 	RUN(test_original);
 	RUN(test_other_tools);
 	RUN(test_wrong_images);
+	RUN(test_files_from_elsewhere);
 	RUN(test_damage);
 	RUN(test_tag);
 	return vn_test_end();
