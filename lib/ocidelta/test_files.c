@@ -8,10 +8,10 @@ static char filler[200];
 static void add_line(struct pen *p, const char *line)
 {
 	char path[100];
-	int n = 0;
+	const char *size = strrchr(line, ' ');
 	if (line[0] == 'F') {
-		CHECK_EQ(sscanf(line, "F %99s %d", path, &n), 2);
-		pen_file(p, path, filler, (size_t)n);
+		snprintf(path, sizeof(path), "%.*s", (int)(size - line - 2), line + 2);
+		pen_file(p, path, filler, (size_t)strtoul(size, NULL, 10));
 	} else
 		pen_text(p, line);
 }
