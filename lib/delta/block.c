@@ -7,6 +7,7 @@
 
 #define COPIES_FROM (64u << 20)       /* bytes of new: copied blocks of larger files are not looked at in every way */
 #define ENOUGH 64                     /* bytes of a body that are not worth more trials */
+#define ZEROS 64                      /* one byte in so many: elements may have become 0 */
 
 static const uint8_t strides[] = { 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 34, 40, 48, 56, 64, 144, 210 };
 
@@ -97,7 +98,9 @@ static int put_map_of(struct vn_delta_coder *c, const struct vn_delta_candidate 
 {
 	if (k->convert)
 		return vn_delta_put_casts(c, level_of(c, true), ret_fits, err);
-	return k->shape & VN_DELTA_SHAPE_FINE ? vn_delta_put_fine_map(c, c->len, level_of(c, true), ret_fits, err) : vn_delta_put_map(c, err);
+	if (k->shape & VN_DELTA_SHAPE_FINE)
+		return vn_delta_put_fine_map(c, c->len, level_of(c, true), ret_fits, err);
+	return vn_delta_put_map(c, err);
 }
 
 static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candidate *k, int level, struct vn_err *err)
@@ -120,7 +123,7 @@ static int try_candidate(struct vn_delta_coder *c, const struct vn_delta_candida
 		if (k->shape & VN_DELTA_SHAPE_SPARSE)
 			rc = vn_delta_put_sparse(c, &s, level, &fits, err);
 		else if (k->shape & VN_DELTA_SHAPE_CLASSES)
-			rc = vn_delta_put_classes(c, &s, from, &fits, err);
+			rc = vn_delta_put_classes(c, &s, from, k->zeros, &fits, err);
 		else
 			rc = vn_delta_put_planes(c, c->residual, s.width, level, err);
 	}
@@ -135,13 +138,12 @@ static bool hopeful(const struct vn_delta_coder *c, size_t len)
 	return len != SIZE_MAX && (!c->have_best || len - len / 4 < c->best.len + ENOUGH);
 }
 
-static void add_candidate(struct vn_delta_coder *c, enum vn_delta_mode mode, unsigned shape, bool convert,
-			  uint64_t estimate)
+static void add_candidate(struct vn_delta_coder *c, struct vn_delta_candidate k)
 {
 	size_t i = c->count < VN_DELTA_CANDIDATES ? c->count++ : VN_DELTA_CANDIDATES - 1;
-	for (; i > 0 && c->list[i - 1].estimate > estimate; i--)
+	for (; i > 0 && c->list[i - 1].estimate > k.estimate; i--)
 		c->list[i] = c->list[i - 1];
-	c->list[i] = (struct vn_delta_candidate){ mode, (uint8_t)shape, convert, estimate };
+	c->list[i] = k;
 }
 
 enum map { COARSE, FINE, CONVERTING };
@@ -150,19 +152,37 @@ static void estimate_difference(struct vn_delta_coder *c, enum vn_delta_mode mod
 				enum map map)
 {
 	struct vn_delta_shape s = { mode, 1u << width_log2, phase };
+	const uint8_t *from = map == CONVERTING ? c->recast : map == FINE ? c->fine : c->coarse;
 	unsigned shape = width_log2 | phase << VN_DELTA_SHAPE_PHASE_SHIFT | (map == FINE ? VN_DELTA_SHAPE_FINE : 0);
-	bool convert = map == CONVERTING;
-	vn_delta_difference(&s, convert ? c->recast : map == FINE ? c->fine : c->coarse, c->data, c->len, c->residual);
+	vn_delta_difference(&s, from, c->data, c->len, c->residual);
 	struct vn_delta_estimate e = vn_delta_estimate(c->residual, c->len, s.width, phase, c->counts);
-	add_candidate(c, mode, shape, convert, e.dense);
-	add_candidate(c, mode, shape | VN_DELTA_SHAPE_SPARSE, convert, e.sparse);
-	if (e.classes != UINT64_MAX && mode != VN_DELTA_XOR)
-		add_candidate(c, mode, shape | VN_DELTA_SHAPE_CLASSES, convert, e.classes);
+	struct vn_delta_candidate k = { mode, (uint8_t)shape, map == CONVERTING, false, e.dense };
+	add_candidate(c, k);
+	k.shape = (uint8_t)(shape | VN_DELTA_SHAPE_SPARSE);
+	k.estimate = e.sparse;
+	add_candidate(c, k);
+	k.shape = (uint8_t)(shape | VN_DELTA_SHAPE_CLASSES);
+	k.estimate = e.classes;
+	if (mode == VN_DELTA_XOR || k.estimate == UINT64_MAX)
+		return;
+	add_candidate(c, k);
+	k.zeros = c->many_zeros && vn_delta_signed(s.width);
+	if (k.zeros && (k.estimate = vn_delta_estimate_zeros(&s, from, c->data, c->residual, c->len, c->counts)) != UINT64_MAX)
+		add_candidate(c, k);
+}
+
+static bool many_zeros(const struct vn_delta_coder *c)
+{
+	size_t zeros = 0;
+	for (size_t i = 0; i < c->len; i++)
+		zeros += c->data[i] == 0;
+	return zeros > c->len / ZEROS;
 }
 
 static void estimate_all(struct vn_delta_coder *c)
 {
 	c->count = 0;
+	c->many_zeros = many_zeros(c);
 	for (enum map map = COARSE; map <= CONVERTING; map++)
 		for (unsigned log2 = 0; log2 <= 3; log2++) {
 			if ((map == FINE && !c->has_fine) || (map == CONVERTING && !c->has_casts))
@@ -178,8 +198,8 @@ static void estimate_all(struct vn_delta_coder *c)
 		}
 	for (size_t i = 0; i < sizeof(strides); i++)
 		if (strides[i] <= c->len)
-			add_candidate(c, VN_DELTA_PLANES, strides[i], false,
-				      vn_delta_estimate(c->data, c->len, strides[i], 0, c->counts).dense);
+			add_candidate(c, (struct vn_delta_candidate){ VN_DELTA_PLANES, strides[i], false, false,
+					 vn_delta_estimate(c->data, c->len, strides[i], 0, c->counts).dense });
 }
 
 static size_t history_of(const struct vn_delta_coder *c)
@@ -286,16 +306,17 @@ static int measure(struct vn_delta_coder *c, const struct vn_delta_candidate *k,
 static int try_classes(struct vn_delta_coder *c, struct vn_err *err)
 {
 	static const unsigned trials[] = { 1, 2, 4 };
-	unsigned tried = 0;
+	unsigned tried[2] = { 0, 0 };
 	uint64_t least = c->count ? c->list[0].estimate : 0;
-	for (size_t i = 0; i < c->count && tried < trials[c->job->effort - 1]; i++) {
+	for (size_t i = 0; i < c->count; i++) {
 		const struct vn_delta_candidate *k = &c->list[i];
-		if (k->mode == VN_DELTA_PLANES || !(k->shape & VN_DELTA_SHAPE_CLASSES) || k->estimate > least + least / 2)
+		if (k->mode == VN_DELTA_PLANES || !(k->shape & VN_DELTA_SHAPE_CLASSES) || k->estimate > least + least / 2 ||
+		    tried[k->zeros] == trials[c->job->effort - 1])
 			continue;
 		int rc = try_candidate(c, k, 0, err);
 		if (rc < 0)
 			return rc;
-		tried++;
+		tried[k->zeros]++;
 	}
 	return 0;
 }
@@ -339,7 +360,8 @@ static bool mostly_copied(const struct vn_delta_coder *c)
 /* What suits it, without a look at everything else: old as it is mapped, or as a reference with what came before. */
 static int try_copied(struct vn_delta_coder *c, struct vn_err *err)
 {
-	const struct vn_delta_candidate k = { VN_DELTA_XOR, VN_DELTA_SHAPE_SPARSE | (c->has_fine ? VN_DELTA_SHAPE_FINE : 0), false, 0 };
+	uint8_t shape = c->has_fine ? VN_DELTA_SHAPE_SPARSE | VN_DELTA_SHAPE_FINE : VN_DELTA_SHAPE_SPARSE;
+	const struct vn_delta_candidate k = { VN_DELTA_XOR, shape, false, false, 0 };
 	const struct vn_delta_head *h = &c->job->head;
 	size_t window = vn_delta_window(h->old_window_log2, h->old_size);
 	int rc = try_candidate(c, &k, level_of(c, true), err);
@@ -361,7 +383,7 @@ static int choose(struct vn_delta_coder *c, struct vn_err *err)
 		return 0;
 	}
 	if (c->has_casts && memcmp(c->recast, c->data, c->len) == 0) {
-		const struct vn_delta_candidate empty = { VN_DELTA_XOR, VN_DELTA_SHAPE_SPARSE, true, 0 };
+		const struct vn_delta_candidate empty = { VN_DELTA_XOR, VN_DELTA_SHAPE_SPARSE, true, false, 0 };
 		if ((rc = try_candidate(c, &empty, level_of(c, true), err)) < 0 || c->have_best)
 			return rc;
 	}

@@ -12,7 +12,7 @@
 struct vn_delta_candidate {
 	enum vn_delta_mode mode;
 	uint8_t shape;                /* or stride, of planes */
-	bool convert;
+	bool convert, zeros;          /* zeros: with a symbol for elements that became 0 */
 	uint64_t estimate;
 };
 
@@ -22,7 +22,7 @@ struct vn_delta_coder {
 	size_t len;
 	const uint8_t *data;
 	uint8_t *coarse, *fine, *recast;          /* old, gathered by each map */
-	bool has_fine, has_casts;
+	bool has_fine, has_casts, many_zeros;
 	struct vn_buf casts;          /* the converting map of the block */
 	uint8_t *residual, *planes, *gaps, *packed;
 	size_t packed_cap;
@@ -50,8 +50,8 @@ int vn_delta_put_fine_map(struct vn_delta_coder *c, size_t len, int level, bool 
 int vn_delta_put_casts(struct vn_delta_coder *c, int level, bool *ret_fits, struct vn_err *err);
 int vn_delta_put_sparse(struct vn_delta_coder *c, const struct vn_delta_shape *s, int level, bool *ret_fits, struct vn_err *err);
 /* false in *ret_fits: larger than the block. */
-int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool *ret_fits,
-			 struct vn_err *err);
+int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool zeros,
+			 bool *ret_fits, struct vn_err *err);
 int vn_delta_put_planes(struct vn_delta_coder *c, const uint8_t *data, unsigned stride, int level, struct vn_err *err);
 
 /* Old as the maps predict the block: fills coarse, fine, recast and what says whether they are there. */

@@ -28,16 +28,32 @@ static uint64_t entropy(const uint32_t counts[256], uint64_t skip_zero)
 	return total ? (total * vn_delta_log2(total) - sum) >> VN_DELTA_FRACTION : 0;
 }
 
-static uint64_t classes(const uint8_t *p, size_t elements, unsigned width, uint32_t counts[256])
+static uint64_t cost_of_symbols(const uint32_t counts[256], unsigned width)
 {
 	uint64_t bits = PLANE_COST;
+	for (unsigned s = 0; s < 256; s++)
+		bits += (uint64_t)counts[s] * vn_delta_class_bits(s >> vn_delta_signed(width));
+	return bits + entropy(counts, 0);
+}
+
+static uint64_t classes(const uint8_t *p, size_t elements, unsigned width, uint32_t counts[256])
+{
 	uint64_t low;
 	memset(counts, 0, 256 * sizeof(*counts));
 	for (size_t i = 0; i < elements; i++)
 		counts[vn_delta_symbol(vn_delta_load(p + i * width, width), width, &low)]++;
-	for (unsigned s = 0; s < 256; s++)
-		bits += (uint64_t)counts[s] * vn_delta_class_bits(s >> vn_delta_signed(width));
-	return bits + entropy(counts, 0);
+	return cost_of_symbols(counts, width);
+}
+
+uint64_t vn_delta_estimate_zeros(const struct vn_delta_shape *s, const uint8_t *old, const uint8_t *data,
+				 const uint8_t *residual, size_t len, uint32_t *counts)
+{
+	uint64_t low;
+	memset(counts, 0, 256 * sizeof(*counts));
+	for (size_t at = s->phase; at + s->width <= len; at += s->width)
+		counts[vn_delta_zeroed(s, old + at, data + at) ? VN_DELTA_ZERO :
+		       vn_delta_symbol(vn_delta_load(residual + at, s->width), s->width, &low)]++;
+	return counts[VN_DELTA_ZERO] ? cost_of_symbols(counts, s->width) : UINT64_MAX;
 }
 
 struct vn_delta_estimate vn_delta_estimate(const uint8_t *data, size_t len, unsigned stride, unsigned phase, uint32_t *counts)

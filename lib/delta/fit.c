@@ -84,8 +84,9 @@ static void count_bytes(struct vn_delta_fit *f, const struct vn_delta_elements *
 static unsigned choose_byte(struct vn_delta_fit *f, const struct vn_delta_elements *e, unsigned symbols, unsigned most,
 			    int effort, uint8_t first[256], unsigned *ret_shift, uint64_t *ret_cost)
 {
-	static const uint8_t shifts[4][4] = { { 0, 0, 0, 0 }, { 8, 7, 2, 0 }, { 23, 24, 15, 16 }, { 52, 55, 44, 56 } };
-	static const uint8_t counts[] = { 1, 4, 3, 3 };
+	/* the last one, of exponent and mantissa, tells well which weights were so small that they were pruned */
+	static const uint8_t shifts[4][5] = { { 0, 0, 0, 0, 0 }, { 8, 7, 2, 0, 4 }, { 23, 24, 15, 16, 19 }, { 52, 55, 44, 56, 48 } };
+	static const uint8_t counts[] = { 1, 5, 5, 4 };
 	unsigned log = e->width == 8 ? 3 : e->width / 2, rows = 0;
 	unsigned tries = effort == 1 && counts[log] > 1 ? 1 : counts[log];
 	for (unsigned i = 0; i < tries; i++) {

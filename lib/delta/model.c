@@ -158,7 +158,8 @@ INLINE bool step(const struct task *k, struct reader *r, enum vn_delta_mode mode
 		d += take_bits(r, bits - 32, safe) << 32;
 	uint64_t sign = 0 - (uint64_t)((vn_delta_signed(width) ? symbol : d) & 1);
 	d = vn_delta_signed(width) ? (d ^ sign) - sign : d >> 1 ^ sign;
-	vn_delta_store(k->ret + i * width, width, vn_delta_moved(old, d, mode, width));
+	uint64_t moved = vn_delta_moved(old, d, mode, width), zero = vn_delta_zero_of(old, mode, width);
+	vn_delta_store(k->ret + i * width, width, vn_delta_signed(width) && symbol == VN_DELTA_ZERO ? zero : moved);
 	if (lag) {
 		unsigned class = symbol >> vn_delta_signed(width);
 		k->averages[r->place] = (uint16_t)(safe || i >= k->lag ? vn_delta_average(average, class) : 16 * class);

@@ -13,6 +13,7 @@
 #define VN_DELTA_ROWS 8                   /* ranges of the predicted element's byte */
 #define VN_DELTA_COLUMNS 16               /* ranges of the residuals before */
 #define VN_DELTA_SYMBOLS 256
+#define VN_DELTA_ZERO 1                   /* the symbol of an element that became 0: a sign without a magnitude */
 #define VN_DELTA_WEIGHTS 52               /* most of the code of a weight */
 #define VN_DELTA_MODEL_MAX (4 + VN_DELTA_ROWS + VN_DELTA_COLUMNS + VN_DELTA_ROWS * VN_DELTA_COLUMNS + \
 			    VN_DELTA_TABLES * VN_DELTA_SYMBOLS)
@@ -48,12 +49,23 @@ static inline unsigned vn_delta_symbol(uint64_t v, unsigned width, uint64_t *ret
 	*ret_low = magnitude - vn_delta_class_base(class);
 	return vn_delta_signed(width) ? 2 * class + (unsigned)(v & 1) : class;
 }
+/* What VN_DELTA_ZERO makes of an element: a float keeps its sign. */
+static inline uint64_t vn_delta_zero_of(uint64_t old, enum vn_delta_mode mode, unsigned width)
+{
+	return mode == VN_DELTA_FSUB ? old & (uint64_t)1 << (8 * width - 1) : 0;
+}
 /* How large the residuals of a column are: sixteenths of a class, a running average. */
 static inline unsigned vn_delta_average(unsigned average, unsigned class)
 {
 	return (3 * average + 16 * class) >> 2;
 }
 
+/* Did the element become 0? It was not. */
+static inline bool vn_delta_zeroed(const struct vn_delta_shape *s, const uint8_t *old, const uint8_t *data)
+{
+	uint64_t from = vn_delta_load(old, s->width), to = vn_delta_load(data, s->width);
+	return from != to && to == vn_delta_zero_of(from, s->mode, s->width);
+}
 /* Frequencies from weights: codes[s] is 0 when the symbol does not occur. false: none occurs, or a code is out of range. */
 bool vn_delta_table_set(struct vn_delta_model *model, unsigned table, const uint8_t codes[VN_DELTA_SYMBOLS], unsigned symbols);
 /* Parses all of a model; NULL, or what is wrong with it. */

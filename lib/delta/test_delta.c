@@ -146,6 +146,22 @@ static void test_floats(void)
 	CHECK(trip(old, len, data, len, &stats) < len * 95 / 100);
 }
 
+/* The smaller weights became 0, or kept their sign as they did: what is left is which ones. */
+static void test_pruned(void)
+{
+	size_t len = 400000;
+	struct vn_delta_stats stats;
+	VN_AUTO_FREE uint8_t *old = malloc(len), *data = malloc(len);
+	fill_floats(old, len);
+	for (uint32_t k = 0; k < 2; k++) {
+		for (size_t i = 0; i + 4 <= len; i += 4) {
+			uint32_t v = vn_get_u32(old + i);
+			vn_put_u32(data + i, (v & 0x7fffffff) < 0x3d200000 ? v & k << 31 : v);
+		}
+		CHECK(trip(old, len, data, len, &stats) < len / 80);
+	}
+}
+
 static void test_halves_and_bytes(void)
 {
 	size_t len = 300000;
@@ -559,6 +575,7 @@ int main(void)
 	RUN(test_classes);
 	RUN(test_small);
 	RUN(test_floats);
+	RUN(test_pruned);
 	RUN(test_halves_and_bytes);
 	RUN(test_text_and_moves);
 	RUN(test_damage);

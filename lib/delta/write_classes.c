@@ -25,8 +25,8 @@ static size_t put_symbols(const struct vn_delta_model *m, const uint8_t *symbols
 	return at - 8;
 }
 
-int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool *ret_fits,
-			 struct vn_err *err)
+int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *s, const uint8_t *predicted, bool zeros,
+			 bool *ret_fits, struct vn_err *err)
 {
 	size_t head = s->phase < c->len ? s->phase : c->len, count = (c->len - head) / s->width, tail = head + count * s->width;
 	size_t bit = 0;
@@ -35,6 +35,8 @@ int vn_delta_put_classes(struct vn_delta_coder *c, const struct vn_delta_shape *
 	memset(c->gaps, 0, c->len);
 	for (size_t i = 0; i < count; i++) {
 		unsigned symbol = vn_delta_symbol(vn_delta_load(c->residual + head + i * s->width, s->width), s->width, &low);
+		if (zeros && vn_delta_zeroed(s, predicted + head + i * s->width, c->data + head + i * s->width))
+			symbol = VN_DELTA_ZERO;
 		unsigned left = vn_delta_class_bits(symbol >> vn_delta_signed(s->width));
 		c->planes[i] = (uint8_t)symbol;
 		while (left > 0) {
