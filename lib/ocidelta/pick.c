@@ -89,7 +89,8 @@ static int match_paths(struct picking *p, struct vn_merge *tree, struct vn_err *
 	while (at < out->n && (r = vn_merge_next(tree, &m, err)) > 0) {
 		while (at < out->n && vn_path_cmp(out->list[at].path, m.e.path) < 0)
 			at++;
-		if (at == out->n || strcmp(out->list[at].path, m.e.path) || m.e.kind != '-' || m.e.size < LEAST)
+		if (at == out->n || out->list[at].source || strcmp(out->list[at].path, m.e.path) || m.e.kind != '-' ||
+		    m.e.size < LEAST)
 			continue;
 		out->list[at].source = m.first == m.e.path || !strcmp(m.first, m.e.path) ? out->list[at].path :
 											  vn_arena_text(&out->arena, m.first, err);
@@ -220,16 +221,36 @@ static int list_sources(struct vn_picks *out, struct vn_err *err)
 	return 0;
 }
 
-static int walk(struct picking *p, struct vn_image_files *old, int (*match)(struct picking *, struct vn_merge *, struct vn_err *),
-		struct vn_err *err)
+/* The `n` topmost layers, or all. */
+static int walk(struct picking *p, struct vn_image_files *old, size_t n,
+		int (*match)(struct picking *, struct vn_merge *, struct vn_err *), struct vn_err *err)
 {
 	VN_AUTO_MERGE *tree = NULL;
+	size_t first = old->image->nlayers - n;
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < old->image->nlayers; i++)
+	for (size_t i = first; r == 0 && i < old->image->nlayers; i++)
 		r = vn_image_files_index(old, i, err);
 	if (r == 0)
-		r = vn_merge_open(old->list, old->image->nlayers, false, &tree, err);
+		r = vn_merge_open(old->list + first, n, first > 0, &tree, err);
 	return r < 0 ? r : match(p, tree, err);
+}
+
+static bool any_lonely(const struct vn_picks *out)
+{
+	for (size_t i = 0; i < out->n; i++)
+		if (!out->list[i].source)
+			return true;
+	return false;
+}
+
+/* What upper layers show is shown by the image: a thin image's base is not even read when they have everything. */
+static int walk_down(struct picking *p, struct vn_image_files *old, struct vn_err *err)
+{
+	size_t all = old->image->nlayers;
+	int r = 0;
+	for (size_t n = 1; r == 0 && n / 2 < all && any_lonely(p->out); n *= 2)
+		r = walk(p, old, n < all ? n : all, match_paths, err);
+	return r;
 }
 
 int vn_picks_make(struct vn_image_files *old, struct vn_image_files *now, const size_t *layers, size_t nlayers, struct vn_picks *ret,
@@ -241,12 +262,12 @@ int vn_picks_make(struct vn_image_files *old, struct vn_image_files *now, const 
 	for (size_t i = 0; r == 0 && i < nlayers; i++)
 		r = gather(&out, now, layers[i], err);
 	sort_picks(&out);
-	if (r == 0 && out.n)
-		r = walk(&p, old, match_paths, err);
+	if (r == 0)
+		r = walk_down(&p, old, err);
 	if (r == 0)
 		r = list_lonely(&p, err);
 	if (r == 0 && p.nlonely)
-		r = walk(&p, old, match_names, err);
+		r = walk(&p, old, old->image->nlayers, match_names, err);
 	if (r == 0)
 		r = list_sources(&out, err);
 	free(p.lonely);

@@ -152,6 +152,33 @@ static void test_pick(void)
 	check_pick("F b 100; h c b", "F c 100", "c", "b");
 }
 
+/* The base is not indexed when the layers above have every file; a whiteout above it is no file. */
+static void test_pick_from_the_top(void)
+{
+	for (int whole = 0; whole < 2; whole++) {
+		struct built a, b;
+		struct vn_image_files old, now;
+		struct vn_picks picks = { 0 };
+		struct vn_err err = { 0 };
+		size_t zero = 0;
+		build(&a, "oci:/a:1", "F base 100; F m 70|F x 100; F gone 100|F m 80; w gone");
+		build(&b, "oci:/b:1", whole ? "F m 90; F x 100; F gone 90" : "F m 90; F x 100");
+		CHECK_OK(vn_image_files_open(&a.image, &fixture_options, &old, &err), &err);
+		CHECK_OK(vn_image_files_open(&b.image, &fixture_options, &now, &err), &err);
+		CHECK_OK(vn_picks_make(&old, &now, &zero, 1, &picks, &err), &err);
+		CHECK_EQ(picks.nsources, 2);
+		CHECK_STR(vn_pick_find(&picks, "m")->source, "m");
+		CHECK_STR(vn_pick_find(&picks, "x")->source, "x");
+		CHECK_EQ(old.layers[0].fd >= 0, whole);
+		CHECK(!whole || !vn_pick_find(&picks, "gone")->source);
+		vn_picks_release(&picks);
+		vn_image_files_release(&old);
+		vn_image_files_release(&now);
+		built_close(&a);
+		built_close(&b);
+	}
+}
+
 int main(void)
 {
 	memset(filler, 'x', sizeof(filler));
@@ -159,5 +186,6 @@ int main(void)
 	RUN(test_linked);
 	RUN(test_no_deeper_than_needed);
 	RUN(test_pick);
+	RUN(test_pick_from_the_top);
 	return vn_test_end();
 }
