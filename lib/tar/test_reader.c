@@ -95,6 +95,42 @@ static void check_samples(size_t chunk)
 	}
 }
 
+/* Are the contents of the present file where the tar is said to have them? */
+static bool contents_at(struct vn_tar *tar, const struct vn_buf *bytes, uint64_t size)
+{
+	struct vn_err err = { 0 };
+	VN_AUTO_BUF data = VN_BUF(16 << 20);
+	uint64_t at = vn_tar_offset(tar);
+	const void *block;
+	ssize_t n;
+	while ((n = vn_tar_data(tar, &block, &err)) > 0)
+		CHECK_OK(vn_buf_add(&data, block, (size_t)n, &err), &err);
+	return data.len == size && at <= bytes->len && size <= bytes->len - at && !memcmp(bytes->data + at, data.data, data.len);
+}
+
+static void test_offsets(void)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		struct vn_err err = { 0 };
+		VN_CLEANUP(vn_tar_close_p) struct vn_tar *tar = NULL;
+		VN_AUTO_BUF bytes = VN_BUF(16 << 20);
+		const struct vn_tar_entry *e;
+		struct vn_in *in = NULL;
+		load(samples[i], ".tar", &bytes);
+		CHECK_OK(vn_in_memory(bytes.data, bytes.len, &in, &err), &err);
+		CHECK_OK(vn_tar_open(in, "layer", &tar, &err), &err);
+		while (vn_tar_next(tar, &e, &err) > 0) {
+			if (e->type != VN_FILE || !e->size)
+				continue;
+			bool there = contents_at(tar, &bytes, e->size);
+			found += there;
+			CHECK(there || strstr(samples[i], "sparse"));
+		}
+	}
+	CHECK(found > 10);
+}
+
 static void test_samples(void)
 {
 	check_samples(0);
@@ -255,6 +291,7 @@ int main(int argc, char **argv)
 		printf("%s%s", vn_buf_text(&found), rc < 0 ? err.text : "");
 		return rc < 0;
 	}
+	RUN(test_offsets);
 	RUN(test_samples);
 	RUN(test_samples_in_small_blocks);
 	RUN(test_locale_takes_no_part);
