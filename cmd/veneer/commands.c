@@ -24,7 +24,7 @@ const struct vn_cmd *cmd_find(const struct vn_cmd *parent, const char *word, str
 	const char *words[MOST_COMMANDS] = { NULL }, *nearest;
 	size_t n = 0;
 
-	for (; table[n] && n < MOST_COMMANDS; n++) {
+	for (; n < MOST_COMMANDS && table[n]; n++) {
 		if (!strcmp(cmd_word(table[n]), word))
 			return table[n];
 		words[n] = cmd_word(table[n]);
