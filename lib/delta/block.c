@@ -189,8 +189,6 @@ static void estimate_all(struct vn_delta_coder *c)
 				break;
 			estimate_difference(c, VN_DELTA_XOR, log2, 0, map);
 			for (unsigned phase = 0; phase < 1u << log2 && phase < c->len; phase++) {
-				if (map == FINE && phase)
-					break;
 				estimate_difference(c, VN_DELTA_SUB, log2, phase, map);
 				if (log2)
 					estimate_difference(c, VN_DELTA_FSUB, log2, phase, map);
