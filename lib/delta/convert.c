@@ -2,6 +2,7 @@
 #include "delta/convert.h"
 #include "delta/element.h"
 
+#define INLINE static inline __attribute__((always_inline))
 #define F64_FRACTION 52
 #define F64_TOP 0x7ffu
 #define F64_BIAS 1023
@@ -39,7 +40,7 @@ bool vn_delta_scale_valid(const struct vn_delta_scale *s)
 	       s->base >= -VN_DELTA_FIXED_MAX && s->base <= VN_DELTA_FIXED_MAX;
 }
 
-uint64_t vn_delta_float_bits(unsigned type, const uint8_t *p)
+INLINE uint64_t float_bits(unsigned type, const uint8_t *p)
 {
 	uint64_t bits = vn_delta_load(p, types[type].width);
 	unsigned exponent = types[type].exponent, fraction = types[type].fraction, top = (1u << exponent) - 1;
@@ -57,6 +58,11 @@ uint64_t vn_delta_float_bits(unsigned type, const uint8_t *p)
 		low &= ((uint64_t)1 << fraction) - 1;
 	}
 	return sign | (uint64_t)(e - bias + F64_BIAS) << F64_FRACTION | low << (F64_FRACTION - fraction);
+}
+
+uint64_t vn_delta_float_bits(unsigned type, const uint8_t *p)
+{
+	return float_bits(type, p);
 }
 
 /* To the nearest, halves to even; too large becomes infinite; a NaN keeps its sign and the bits that fit, and is quiet. */
@@ -112,16 +118,34 @@ int64_t vn_delta_quantise(int64_t fixed, const struct vn_delta_scale *s, unsigne
 	return q < types[to].low ? types[to].low : q > types[to].high ? types[to].high : q;
 }
 
-void vn_delta_convert(const struct vn_delta_rule *rule, const struct vn_delta_scale *scale, const uint8_t *from, size_t count,
-		      uint8_t *to)
+INLINE void convert(unsigned type, const struct vn_delta_rule *rule, const struct vn_delta_scale *scale, const uint8_t *from,
+		    size_t count, uint8_t *to)
 {
-	unsigned in = types[rule->from].width, out = types[rule->to].width;
+	unsigned in = types[type].width, out = types[rule->to].width;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t v = vn_delta_float_bits(rule->from, from + i * in);
+		uint64_t v = float_bits(type, from + i * in);
 		if (vn_delta_quantised(rule->to))
 			v = (uint64_t)vn_delta_quantise(vn_delta_fixed(v, rule->exponent), scale, rule->to);
 		else if (rule->to != VN_DELTA_F64)
 			v = narrow(v, rule->to);
 		vn_delta_store(to + i * out, out, v);
+	}
+}
+
+void vn_delta_convert(const struct vn_delta_rule *rule, const struct vn_delta_scale *scale, const uint8_t *from, size_t count,
+		      uint8_t *to)
+{
+	switch (rule->from) {
+	case VN_DELTA_F16:
+		convert(VN_DELTA_F16, rule, scale, from, count, to);
+		break;
+	case VN_DELTA_BF16:
+		convert(VN_DELTA_BF16, rule, scale, from, count, to);
+		break;
+	case VN_DELTA_F32:
+		convert(VN_DELTA_F32, rule, scale, from, count, to);
+		break;
+	default:
+		convert(VN_DELTA_F64, rule, scale, from, count, to);
 	}
 }
