@@ -5,6 +5,7 @@
 #include "util/limits.h"
 #include "util/num.h"
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- an image of each side, for one platform */
 
@@ -156,6 +157,31 @@ static int open_dest(struct vn *vn, const char *dest, const struct vn_digest *sa
 	return 0;
 }
 
+/* An archive is written as a whole: never in the place of what is read. */
+static int check_dest(const char *dest, const struct vn_source *input, const char *role, struct vn_err *err)
+{
+	VN_AUTO(vn_ref) ref = { 0 };
+	const struct vn_ref *in = &input->ref;
+	struct stat st;
+	int r = dest ? vn_delta_dest_ref(dest, &ref, err) : 0;
+	if (r < 0 || !dest || ref.transport == VN_REF_REGISTRY || ref.transport == VN_REF_OCI)
+		return r;
+	if ((in->transport != VN_REF_OCI_ARCHIVE && in->transport != VN_REF_DOCKER_ARCHIVE) || stat(in->path, &st) < 0 || !ref.path)
+		return 0;
+	return vn_delta_target_check(ref.path, &st, role, err);
+}
+
+/* Where only images can be written, no artifact can. */
+static int check_artifact_dest(const char *dest, struct vn_err *err)
+{
+	VN_AUTO(vn_ref) ref = { 0 };
+	int r = dest ? vn_delta_dest_ref(dest, &ref, err) : 0;
+	if (r < 0 || (ref.transport != VN_REF_DOCKER_ARCHIVE && ref.transport != VN_REF_DOCKER_DAEMON))
+		return r;
+	vn_fail(err, VN_EUSAGE, "%s takes images only, and a delta of images is an artifact", ref.text);
+	return vn_hint(err, "Name an OCI archive, an OCI layout or a registry.");
+}
+
 static int refuse(struct vn_delta_run *run, struct vn_delta_item *item, struct vn_err *err)
 {
 	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT];
@@ -175,7 +201,13 @@ int vn_delta_images_make(struct vn *vn, const char *old_ref, const char *new_ref
 	struct vn_delta_item *item;
 	int r = vn_open_cache(vn, err);
 	if (r == 0)
+		r = check_artifact_dest(dest, err);
+	if (r == 0)
 		r = open_pair(vn, old_ref, new_ref, settings, &pair, err);
+	if (r == 0)
+		r = check_dest(dest, pair.old_source, "OLD", err);
+	if (r == 0)
+		r = check_dest(dest, pair.new_source, "NEW", err);
 	if (r == 0)
 		r = vn_delta_pair_make(vn, &pair, settings, &delta, err);
 	if (r == 0)
@@ -344,7 +376,8 @@ static int conclude(struct vn_delta_run *run, const struct vn_ocidelta_applied *
 	else
 		run->result.sentence = vn_arena_printf(&run->arena, err,
 						       "%s: the image that the delta promises; its digest is another, because "
-						       "layers were packed anew.", done);
+						       "%s.", done, applied->repacked ? "layers were packed anew" :
+						       "its manifest is kept in another format there");
 	return run->result.sentence ? 0 : -(int)err->code;
 }
 
@@ -363,6 +396,8 @@ int vn_delta_images_apply(struct vn *vn, const char *old_ref, const char *delta_
 	int r = vn_index_setup(vn, &index, err);
 	if (r == 0)
 		r = open_delta(vn, delta_ref, &at, &delta, err);
+	if (r == 0)
+		r = check_dest(dest, at, "DELTA", err);
 	if (r == 0 && settings->digest && strcmp(delta.target.text, settings->digest))
 		r = vn_fail(err, VN_EDIGEST, "%s makes %s, expected %s", delta_ref, delta.target.text, settings->digest);
 	if (r == 0)

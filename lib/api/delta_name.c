@@ -55,6 +55,18 @@ static const char *archive_of(int fd, const char *name)
 	return vn_members_find(members, "manifest.json", &member, &ignored) == 0 ? "docker-archive:" : NULL;
 }
 
+/* The first member of an archive of images, however little of it there is. */
+static bool begins_as_images(const char *head)
+{
+	static const char *const names[] = { "blobs/", "oci-layout", "index.json" };
+	if (memcmp(head, "./", 2) == 0)
+		head += 2;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (memcmp(head, names[i], strlen(names[i]) + 1) == 0)
+			return true;
+	return false;
+}
+
 static int look_inside(int fd, const char *name, const struct vn_delta_settings *settings, struct vn_delta_name *ret,
 		       struct vn_err *err)
 {
@@ -67,6 +79,10 @@ static int look_inside(int fd, const char *name, const struct vn_delta_settings 
 		    memcmp(head, "tardf", 5) == 0 ? VN_NAMES_TARDIFF : VN_NAMES_FILE;
 	if (!settings->files && memcmp(head + USTAR_AT, "ustar", 5) == 0)
 		archive = archive_of(fd, name);
+	if (!archive && !settings->files && begins_as_images(head)) {
+		vn_fail(err, VN_EDIGEST, "%s is an archive of images that is cut short or damaged", name);
+		return vn_hint(err, "Write or copy it again; --files takes it as a plain file.");
+	}
 	if (!archive)
 		return vn_strdup(name, &ret->text, err);
 	ret->kind = VN_NAMES_IMAGE;

@@ -53,15 +53,21 @@ static int conclude(struct vn_delta_run *run, struct vn_err *err)
 	return run->result.sentence ? 0 : -(int)err->code;
 }
 
-static int repository_of(const char *text, struct vn_ref *ret, struct vn_err *err)
+/* The tag follows from the images: `bare` takes none. */
+static int repository_of(const char *text, bool bare, struct vn_ref *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_ref) ref = { 0 };
 	int r = vn_ref_parse(text, &ref, err);
+	const char *slash = strrchr(text, '/');
 	if (r < 0)
 		return r;
 	if (ref.transport != VN_REF_REGISTRY) {
 		vn_fail(err, VN_EUSAGE, "%s is in no registry: deltas are published beside the image in its registry", ref.text);
 		return vn_hint(err, "--to names the repository.");
+	}
+	if (bare && strpbrk(slash ? slash : text, ":@")) {
+		vn_fail(err, VN_EUSAGE, "%s names a tag or a digest, expected a repository", ref.text);
+		return vn_hint(err, "The tag of a delta follows from both of its images.");
 	}
 	return vn_ref_with(&ref, NULL, NULL, ret, err);
 }
@@ -95,6 +101,18 @@ static int push_pair(struct vn *vn, struct vn_delta_pair *pair, const char *old_
 	return *item->reason ? 0 : publish(vn, run, to, &delta, item, err);
 }
 
+/* An image was not found: 0 when others are there, for other platforms. */
+static int has_others(struct vn *vn, struct vn_source *old, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) root = { 0 };
+	VN_AUTO(vn_image) image = { 0 };
+	int r = vn_source_manifest(old, NULL, &bytes, &root, err);
+	if (r < 0 || vn_mediatype(root.media_type)->kind == VN_KIND_INDEX)
+		return r;
+	return vn_image_open(old, NULL, vn->cache, &image, err);
+}
+
 /* `entry` NULL: NEW is one image. */
 static int push_image(struct vn *vn, const char *old_ref, const char *new_ref, const struct vn_desc *entry, const struct vn_ref *to,
 		      const struct vn_delta_settings *settings, struct vn_delta_run *run, struct vn_err *err)
@@ -122,7 +140,9 @@ static int push_image(struct vn *vn, const char *old_ref, const char *new_ref, c
 		*err = none;
 		return r;
 	}
-	r = vn_delta_run_item(run, &item, err);
+	r = r < 0 ? has_others(vn, pair.old_source, err) : 0;
+	if (r == 0)
+		r = vn_delta_run_item(run, &item, err);
 	if (r == 0)
 		r = vn_delta_run_text(run, old_ref, &item->old_name, err);
 	if (r == 0)
@@ -144,7 +164,7 @@ int vn_delta_images_push(struct vn *vn, const char *const *from, size_t nfrom, c
 	VN_AUTO(vn_desc) root = { 0 };
 	VN_AUTO(vn_index) index = { 0 };
 	VN_AUTO_SOURCE *source = NULL;
-	int r = repository_of(settings->to ? settings->to : new_ref, &to, err);
+	int r = repository_of(settings->to ? settings->to : new_ref, settings->to != NULL, &to, err);
 	if (r == 0)
 		r = vn_open_cache(vn, err);
 	if (r == 0)
@@ -172,7 +192,7 @@ int vn_delta_images_push_made(struct vn *vn, const char *name, const char *repos
 	VN_AUTO(vn_ocidelta) delta = { .nblobs = 0 };
 	VN_AUTO_SOURCE *source = NULL;
 	struct vn_delta_item *item;
-	int r = repository_of(repository, &to, err);
+	int r = repository_of(repository, true, &to, err);
 	if (r == 0)
 		r = vn_open_cache(vn, err);
 	if (r == 0)

@@ -231,7 +231,7 @@ static int check_source(const struct vn_ocidelta *delta, const struct vn_image *
 	}
 	vn_fail(err, VN_EDIGEST, "the delta starts from the image %s, and %s is %s", config ? config : delta->source.text,
 		image->source->ref.text, config ? image->manifest.config.digest.text : image->desc.digest.text);
-	return vn_hint(err, "apply it to the image that it was made from, or fetch the new image itself");
+	return vn_hint(err, "Apply it to the image that it was made from, or fetch the new image itself.");
 }
 
 int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts,

@@ -136,6 +136,19 @@ static int check_artifact(struct vn_source *source, const struct vn_ocidelta *d,
 	return r;
 }
 
+/* From here on it is a delta: what is wrong with it is damage. */
+static int read_delta(struct vn_ocidelta *d, const struct vn_manifest *m, struct vn_cache *cache, struct vn_err *err)
+{
+	int r = read_names(m, d, err);
+	if (r == 0)
+		r = read_blobs(m, d, err);
+	if (r == 0)
+		r = read_layers(d, cache, err);
+	if (r == -VN_EFORMAT)
+		err->code = VN_EDIGEST;
+	return r < 0 ? vn_wrap(err, "%s", d->at->ref.text) : 0;
+}
+
 int vn_ocidelta_open(struct vn_source *source, struct vn_cache *cache, struct vn_ocidelta *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_ocidelta) d = { .manifest = VN_BUF(VN_MAX_MANIFEST), .at = source };
@@ -144,11 +157,7 @@ int vn_ocidelta_open(struct vn_source *source, struct vn_cache *cache, struct vn
 	if (r == 0)
 		r = check_artifact(source, &d, &m, err);
 	if (r == 0)
-		r = read_names(&m, &d, err);
-	if (r == 0)
-		r = read_blobs(&m, &d, err);
-	if (r == 0)
-		r = read_layers(&d, cache, err);
+		r = read_delta(&d, &m, cache, err);
 	if (r < 0)
 		return r;
 	*ret = d;

@@ -53,6 +53,14 @@ status "from several releases at once" 0
 is "from NEW itself there is none" "$(jq -r '[.deltas[].written] | @text' "$out")" "[true,true,false]"
 is "the others are listed" "$(manifest reg app "${new/:/-}" | jq '.manifests | length')" 2
 
+v delta push --from "$repo:nope" "$repo:2"
+status "from a release that is not there" 3
+has "and that is said" "$err" "has no tag \"nope\""
+v copy "oci:$run_dir/img:arm" "$repo:arm"
+v delta push --from "$repo:arm" "$repo:2"
+status "from an image for another platform" 0
+has "none is made" "$out" "OLD has no image for this platform"
+
 v delta make -o "$run_dir/d.oci" "$repo:1" "$repo:2"
 status "made into a file" 0
 v delta push --delta "$run_dir/d.oci" "$(reg reg)/other"
