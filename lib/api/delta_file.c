@@ -387,20 +387,7 @@ struct old_file {
 static int read_old(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
 {
 	const struct file *f = ((struct old_file *)old)->file;
-	uint8_t *to = out;
-	while (len) {
-		ssize_t n = pread(f->fd, to, len, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return vn_fail_sys(err, VN_EIO, "cannot read %s", f->path);
-		if (n == 0)
-			return vn_fail(err, VN_EIO, "%s became shorter while it was read", f->path);
-		to += n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return vn_fs_read_at(f->fd, offset, out, len, f->path, err);
 }
 
 /* Does it make what the caller wants? */

@@ -1,7 +1,6 @@
 #include "delta/members.h"
 #include "util/cleanup.h"
 #include "util/num.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -143,16 +142,7 @@ static int unpack_old(struct vn_delta_table *t, const struct vn_delta_head *head
 
 static int read_scratch(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
 {
-	int fd = ((struct vn_delta_scratch *)old)->fd;
-	for (size_t done = 0; done < len;) {
-		ssize_t n = pread(fd, (uint8_t *)out + done, len - done, (off_t)(offset + done));
-		if (n < 0 && errno != EINTR)
-			return vn_fail_sys(err, VN_EIO, "reading the unpacked old file");
-		if (n == 0)
-			return vn_fail(err, VN_EIO, "the unpacked old file ends early");
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
+	return vn_fs_read_at(((struct vn_delta_scratch *)old)->fd, offset, out, len, "the unpacked old file", err);
 }
 
 int vn_delta_unpack_old(struct vn_delta_table *t, const struct vn_delta_head *head, struct vn_delta_old *old, int fd,

@@ -5,7 +5,6 @@
 #include "util/num.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- the documents */
 static int add_documents(const struct vn_image *image, struct vn_buf *ret, struct vn_err *err)
@@ -145,16 +144,7 @@ static void spooled_release(struct spooled *s)
 
 static int spooled_read(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
 {
-	const struct spooled *s = (const struct spooled *)old;
-	for (uint8_t *p = out; len;) {
-		ssize_t n = pread(s->tmp.fd, p, len, (off_t)offset);
-		if (n <= 0)
-			return vn_fail_sys(err, VN_EIO, "cannot read a temporary file");
-		p += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
+	return vn_fs_read_at(((const struct spooled *)old)->tmp.fd, offset, out, len, "a temporary file", err);
 }
 
 static int spool_old(struct vn_rebuild *r, const struct vn_bundle *b, struct spooled *ret, struct vn_err *err)

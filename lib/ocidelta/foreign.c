@@ -10,7 +10,6 @@
 #include "util/path.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct opened_file {
 	struct vn_delta_old old;
@@ -45,15 +44,7 @@ static int order_paths(const void *x, const void *y)
 static int slice_read(struct vn_delta_old *old, uint64_t offset, void *out, size_t len, struct vn_err *err)
 {
 	const struct opened_file *o = (const struct opened_file *)old;
-	for (uint8_t *p = out; len;) {
-		ssize_t n = pread(o->fd, p, len, (off_t)(o->at + offset));
-		if (n <= 0)
-			return vn_fail_sys(err, VN_EIO, "cannot read a temporary file");
-		p += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
+	return vn_fs_read_at(o->fd, o->at + offset, out, len, "a temporary file", err);
 }
 
 static int open_file(struct vn_tardiff_files *files, const char *path, struct vn_delta_old **ret_file, struct vn_err *err)

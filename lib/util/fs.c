@@ -80,6 +80,24 @@ int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct v
 	return 0;
 }
 
+int vn_fs_read_at(int fd, uint64_t offset, void *out, size_t len, const char *name, struct vn_err *err)
+{
+	char *p = out;
+	while (len) {
+		ssize_t n = pread(fd, p, len < (1u << 30) ? len : 1u << 30, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return vn_fail_sys(err, VN_EIO, "cannot read %s", name);
+		if (n == 0)
+			return vn_fail(err, VN_EIO, "%s became shorter while it was read", name);
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int remove_at(int parent, const char *name, struct vn_err *err)
 {
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)

@@ -3,12 +3,15 @@
 #define VN_UTIL_FS_H
 #include "util/buf.h"
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 int vn_fs_read(const char *path, struct vn_buf *ret_bytes, struct vn_err *err);   /* VN_ENOTFOUND when absent */
 int vn_fs_mkdirs(const char *path, mode_t mode, struct vn_err *err);
 bool vn_fs_exists(const char *path);
 int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct vn_err *err);  /* all of it */
+/* Exactly `len` bytes at `offset`: VN_EIO when the file is shorter. */
+int vn_fs_read_at(int fd, uint64_t offset, void *out, size_t len, const char *name, struct vn_err *err);
 int vn_fs_remove_tree(const char *path, struct vn_err *err);
 
 /* A file that appears under its name only when it is whole. Zero-initialise through VN_TMP. */
