@@ -30,6 +30,7 @@
 #define SNIFF_EACH 6
 #define SNIFF_MOST 32768
 #define TABLE_MIN 256                 /* elements that are worth the scales of rows or columns */
+#define TABLE_COST 2                  /* places that could be looked at while one element is tried for them */
 #define HINTS_TRIED 256
 
 struct pair {
@@ -189,6 +190,8 @@ static bool grow_table(struct finder *f, struct match *m, size_t most)
 {
 	struct vn_delta_axis *t = &f->table;
 	size_t in = vn_delta_type_width(m->rule.from), out = vn_delta_type_width(m->rule.to), n = 0;
+	uint64_t cost = (uint64_t)most * TABLE_COST;
+	f->budget -= cost < f->budget ? cost : f->budget;
 	if (most < TABLE_MIN || !vn_delta_axis_find(t, m->rule.from, m->rule.to, f->old + m->from, f->data + m->start, most) ||
 	    t->elements < TABLE_MIN)
 		return false;
