@@ -2,8 +2,8 @@
 #include "delta.h"
 #include <string.h>
 
-#define ADVICE "NEW does not resemble OLD: it was trained on its own. Training that starts from the deployed weights (a warm " \
-	       "start) makes an update smaller than any codec can."
+#define ADVICE "NEW does not resemble OLD, as if it had been trained on its own. Training that starts from the deployed " \
+	       "weights (a warm start) makes an update smaller than any codec can."
 
 static void size_fact(struct out_table *facts, const char *label, const char *name, const char *digest, uint64_t size)
 {

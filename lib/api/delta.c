@@ -32,6 +32,8 @@ int vn_delta_run_item(struct vn_delta_run *run, struct vn_delta_item **ret, stru
 	return 0;
 }
 
+#define LEAST_WEIGHTS 1024            /* bytes; smaller files tell nothing */
+
 /* What the weights of NEW have to do with those of OLD, as the methods' shares tell it: differences that are hardly smaller than
  * what they describe say nothing. */
 static const char *relation(const struct vn_delta_stats *stats, uint64_t new_size)
@@ -39,7 +41,7 @@ static const char *relation(const struct vn_delta_stats *stats, uint64_t new_siz
 	uint64_t alone = stats->mode[VN_DELTA_RAW].plain + stats->mode[VN_DELTA_PLANES].plain, moved = 0;
 	for (unsigned i = VN_DELTA_PLANES + 1; i < VN_DELTA_MODES; i++)
 		*(stats->mode[i].packed > stats->mode[i].plain / 5 * 4 ? &alone : &moved) += stats->mode[i].plain;
-	if (!new_size)
+	if (new_size < LEAST_WEIGHTS)
 		return "";
 	if (stats->size < new_size / 200 || stats->mode[VN_DELTA_COPY].plain == new_size)
 		return "same weights";
