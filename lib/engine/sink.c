@@ -1,7 +1,7 @@
 /* Blobs are collected as an archive in an unnamed file and handed to POST /images/load at commit. A classic engine looks a layer up
  * by its chain ID before it opens the member (moby, image/tarexport/load.go), so that the bottom layers which some image of it has
  * in the same order need not be sent. One that keeps images in containerd wants every blob. */
-#include "engine/client.h"
+#include "engine/docker.h"
 #include "engine/engine.h"
 #include "store/archive.h"
 #include "util/cleanup.h"
@@ -16,7 +16,7 @@
 
 struct daemon_sink {
 	struct vn_sink k;
-	struct vn_engine e;
+	struct vn_docker e;
 	char *repo_tag, *full_name;
 	struct vn_tmp tmp;
 	struct vn_archive *a;                /* NULL until the first put */
@@ -28,20 +28,20 @@ struct daemon_sink {
 	struct vn_manifest manifest;
 };
 
-static int inspect(struct vn_engine *e, const char *name, vn_json **ret, struct vn_err *err)
+static int inspect(struct vn_docker *e, const char *name, vn_json **ret, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
-	int rc = vn_engine_path("/images/", name, "/json", &path, err);
-	return rc < 0 ? rc : vn_engine_json(e, path, ret, err);
+	int rc = vn_docker_path("/images/", name, "/json", &path, err);
+	return rc < 0 ? rc : vn_docker_json(e, path, ret, err);
 }
 
 /* ---- which layers the engine has */
-static bool keeps_in_containerd(struct vn_engine *e)
+static bool keeps_in_containerd(struct vn_docker *e)
 {
 	struct vn_err ignored = { 0 };
 	VN_AUTO_JSON *json = NULL;
 	const char *driver = NULL;
-	if (vn_engine_json(e, "/info", &json, &ignored) < 0)
+	if (vn_docker_json(e, "/info", &json, &ignored) < 0)
 		return true;
 	struct vn_jv root = vn_jv_root(json, "info"), status = vn_jv_get(&root, "DriverStatus");
 	if (!vn_jv_is_object(&root) || vn_jv_opt_text(&root, "Driver", &driver, &ignored) < 0 || !driver)
@@ -74,12 +74,12 @@ static size_t common_layers(const vn_json *json, const struct vn_config *c)
 	return n;
 }
 
-static size_t layers_present(struct vn_engine *e, const struct vn_config *c)
+static size_t layers_present(struct vn_docker *e, const struct vn_config *c)
 {
 	struct vn_err ignored = { 0 };
 	VN_AUTO_JSON *list = NULL;
 	size_t best = 0;
-	if (vn_engine_json(e, "/images/json", &list, &ignored) < 0)
+	if (vn_docker_json(e, "/images/json", &list, &ignored) < 0)
 		return 0;
 	struct vn_jv root = vn_jv_root(list, "images");
 	for (size_t i = 0; i < vn_jv_count(&root) && i < MAX_LOOKED_AT && best < c->ndiff_ids; i++) {
@@ -256,7 +256,7 @@ static int load(struct daemon_sink *s, struct vn_err *err)
 	if (rc == 0 && s->k.events)
 		rc = vn_in_meter(vn_steal(in), s->k.ref.text, (uint64_t)st.st_size, s->k.events, &in, err);
 	if (rc == 0)
-		rc = vn_engine_call(&s->e, "POST", "/images/load?quiet=1", in, st.st_size, &r, err);
+		rc = vn_docker_call(&s->e, "POST", "/images/load?quiet=1", in, st.st_size, &r, err);
 	if (rc == 0)
 		rc = read_progress(s, r.body, err);
 	/* the response ends before what it was an answer to */
@@ -329,7 +329,7 @@ static void daemon_close(struct vn_sink *k)
 	struct daemon_sink *s = (struct daemon_sink *)k;
 	vn_archive_close(s->a);
 	vn_tmp_release(&s->tmp);
-	vn_engine_release(&s->e);
+	vn_docker_release(&s->e);
 	vn_desc_release(&s->root);
 	vn_manifest_release(&s->manifest);
 	vn_ref_release(&k->ref);
@@ -368,7 +368,7 @@ int vn_docker_daemon_sink_open(const struct vn_ref *ref, const struct vn_events 
 	if (rc == 0)
 		rc = vn_archive_names(ref, &s->repo_tag, &s->full_name, err);
 	if (rc == 0)
-		rc = vn_engine_open(&s->e, err);
+		rc = vn_docker_open(&s->e, err);
 	if (rc < 0) {
 		daemon_close(&s->k);
 		return vn_wrap(err, "%s", ref->text);

@@ -290,6 +290,13 @@ int vn_source_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_ca
 	return 0;
 }
 
+int vn_source_beside(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err)
+{
+	if (!s->ops->beside)
+		return vn_fail(err, VN_ENOTFOUND, "there is nothing beside %s", s->ref.text);
+	return s->ops->beside(s, tag, ret, err);
+}
+
 void vn_source_close(struct vn_source *s)
 {
 	if (s)

@@ -18,6 +18,8 @@ struct vn_source_ops {
 	int (*tags)(struct vn_source *s, struct vn_buf *ret_tags, size_t *ret_count, struct vn_err *err);
 	void (*close)(struct vn_source *s);  /* frees the object and everything in it, .ref too */
 	bool remote;                         /* worth caching: bytes cross a network or a daemon */
+	/* The same place under another tag, over the same connection. NULL: there are no others (an engine). */
+	int (*beside)(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err);
 };
 struct vn_source {
 	const struct vn_source_ops *ops;
@@ -31,5 +33,7 @@ int vn_source_manifest(struct vn_source *s, const struct vn_desc *child, struct 
  * `cache` may be NULL. Inline `data` of a descriptor is used without asking anybody. */
 int vn_source_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_cache *cache, const char *what,
 		   struct vn_in **ret, struct vn_err *err);
+/* What is kept under another tag of the same repository or folder: deltas, signatures. VN_ENOTFOUND, at the latest by its first use. */
+int vn_source_beside(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err);
 void vn_source_close(struct vn_source *s);
 #endif

@@ -81,8 +81,8 @@ static void fake_source_close(struct vn_source *s)
 	free(s);
 }
 
-static const struct vn_source_ops near_ops = { fake_manifest, fake_blob, NULL, fake_source_close, false };
-static const struct vn_source_ops far_ops = { fake_manifest, fake_blob, NULL, fake_source_close, true };
+static const struct vn_source_ops near_ops = { fake_manifest, fake_blob, NULL, fake_source_close, false, NULL };
+static const struct vn_source_ops far_ops = { fake_manifest, fake_blob, NULL, fake_source_close, true, NULL };
 
 static struct vn_source *source_of(struct place *p, bool remote)
 {

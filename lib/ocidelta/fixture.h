@@ -83,7 +83,7 @@ static void place_source_close(struct vn_source *s)
 
 static inline struct vn_source *place_source(struct place *p, const char *name)
 {
-	static const struct vn_source_ops ops = { place_manifest, place_blob, NULL, place_source_close, false };
+	static const struct vn_source_ops ops = { place_manifest, place_blob, NULL, place_source_close, false, NULL };
 	struct vn_err err = { 0 };
 	struct place_source *s = calloc(1, sizeof(*s));
 	s->s.ops = &ops;

@@ -68,7 +68,7 @@ static void self_close(struct vn_source *s)
 	free(s);
 }
 
-static const struct vn_source_ops self_ops = { self_manifest, self_blob, NULL, self_close, false };
+static const struct vn_source_ops self_ops = { self_manifest, self_blob, NULL, self_close, false, NULL };
 
 int vn_rebuild_open(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts, const struct vn_delta_apply_options *limits,
 		    struct vn_rebuild *ret, struct vn_err *err)

@@ -13,6 +13,7 @@
 #define TELL_SECONDS 10              /* longer waits are told to people */
 
 struct vn_client {
+	unsigned owners;                     /* beyond the first; changed under `lock` */
 	pthread_mutex_t lock, first;         /* of `warning` and `http1`; held during the first contact */
 	struct vn_registry_options opt;      /* texts owned */
 	const struct vn_events *events;
@@ -28,9 +29,23 @@ struct vn_client {
 };
 
 /* ---- life */
+struct vn_client *vn_client_hold(struct vn_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->owners++;
+	pthread_mutex_unlock(&c->lock);
+	return c;
+}
+
 void vn_client_close(struct vn_client *c)
 {
 	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	bool last = !c->owners;
+	c->owners -= !last;
+	pthread_mutex_unlock(&c->lock);
+	if (!last)
 		return;
 	vn_auth_close(c->auth);
 	vn_trust_close(c->trust);

@@ -10,6 +10,8 @@ struct vn_client;
 /* `repository` NULL: only /v2/ (login). */
 int vn_client_open(const char *registry, const char *repository, const struct vn_registry_options *opt,
 		   const struct vn_events *events, struct vn_client **ret, struct vn_err *err);
+/* One more owner, each of which closes it. */
+struct vn_client *vn_client_hold(struct vn_client *c);
 void vn_client_close(struct vn_client *c);
 const char *vn_client_registry(const struct vn_client *c);
 const char *vn_client_repository(const struct vn_client *c);

@@ -17,11 +17,31 @@ struct vn_registry_options {
 	/* Waits between tries. NULL: really waits. */
 	void (*pause)(void *user, uint64_t milliseconds);
 	void *pause_user;
+	/* What a device remembers between runs, so that its next request costs less: TLS sessions and tokens. A file of mode 0600,
+	 * replaced whole; one that cannot be read or is out of date is as good as none. NULL: nothing is remembered. */
+	const char *memory;
+	bool frugal;                 /* fewest bytes on the wire rather than fewest round trips or best company (http.h) */
+	struct vn_wire *wire;        /* counts what moves; outlives the source. NULL: nobody counts */
+};
+
+/* Bytes as the kernel counts them for each TCP connection (tcp(7), TCP_INFO): payload, TLS and retransmissions included, and 20 + 20 bytes
+ * (IPv6: 40 + 20) and the TCP options for each segment. */
+struct vn_wire {
+	uint64_t sent, received;
+	unsigned requests, connections, resumed;     /* resumed: TLS handshakes that took up an earlier session */
+	int64_t retry_after;         /* seconds that the last 429 or 503 asked for; 0 = none did */
 };
 
 /* Neither connects: what is wrong is told by the first use. `opt` may be NULL; `events` (may be NULL) outlives the result. */
 int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
 			    struct vn_source **ret, struct vn_err *err);
+/* What the reference names, by HEAD alone: type, digest and size. VN_ENOTFOUND as usual. Other sources than a registry: as
+ * vn_source_manifest. */
+int vn_registry_head(struct vn_source *s, struct vn_desc *ret, struct vn_err *err);
+/* A blob from byte `from` on, for a caller that keeps what it has: *ret_from is where the stream begins, `from` or 0 when the server
+ * would not continue there. Not verified. Other sources than a registry begin at 0. */
+int vn_registry_blob_from(struct vn_source *s, const struct vn_desc *desc, uint64_t from, uint64_t *ret_from, struct vn_in **ret,
+			  struct vn_err *err);
 int vn_registry_sink_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
 			  struct vn_sink **ret, struct vn_err *err);
 
@@ -35,6 +55,9 @@ struct vn_referrers {
 int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subject, const char *artifact_type,
 			  const struct vn_registry_options *opt, const struct vn_events *events, struct vn_referrers *ret,
 			  struct vn_err *err);
+/* The same over an open source's connection; none at all for other sources than a registry. */
+int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type,
+			     struct vn_referrers *ret, struct vn_err *err);
 void vn_referrers_release(struct vn_referrers *referrers);
 /* The artifact type of one of them, "" = none. */
 const char *vn_referrer_type(const struct vn_desc *referrer);

@@ -35,16 +35,20 @@ static void source_close(struct vn_source *s)
 	free(r);
 }
 
+static int source_beside(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err);
+
 static const struct vn_source_ops source_ops = {
 	.manifest = source_manifest,
 	.blob = source_blob,
 	.tags = source_tags,
 	.close = source_close,
 	.remote = true,
+	.beside = source_beside,
 };
 
-int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
-			    struct vn_source **ret, struct vn_err *err)
+/* `client` is shared: it is held once more. */
+static int open_over(const struct vn_ref *ref, const char *tag, const char *digest, struct vn_client *client,
+		     const struct vn_events *events, struct vn_source **ret, struct vn_err *err)
 {
 	struct registry_source *r = calloc(1, sizeof *r);
 
@@ -53,9 +57,26 @@ int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_o
 	VN_AUTO_SOURCE *s = &r->s;
 	s->ops = &source_ops;
 	s->events = events;
-	if (vn_ref_with(ref, ref->tag, vn_digest_none(&ref->digest) ? NULL : ref->digest.text, &s->ref, err) < 0 ||
-	    vn_client_open(ref->registry, ref->repository, opt, events, &r->client, err) < 0)
+	if (vn_ref_with(ref, tag, digest, &s->ref, err) < 0)
 		return -err->code;
+	r->client = vn_client_hold(client);
 	*ret = vn_steal(s);
 	return 0;
+}
+
+static int source_beside(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err)
+{
+	return open_over(&s->ref, tag, NULL, ((struct registry_source *)s)->client, s->events, ret, err);
+}
+
+int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_options *opt, const struct vn_events *events,
+			    struct vn_source **ret, struct vn_err *err)
+{
+	struct vn_client *client = NULL;
+
+	if (vn_client_open(ref->registry, ref->repository, opt, events, &client, err) < 0)
+		return -err->code;
+	int n = open_over(ref, ref->tag, vn_digest_none(&ref->digest) ? NULL : ref->digest.text, client, events, ret, err);
+	vn_client_close(client);
+	return n;
 }

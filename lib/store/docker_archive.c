@@ -510,7 +510,7 @@ static void docker_close(struct vn_source *s)
 	free(d);
 }
 
-static const struct vn_source_ops docker_ops = { docker_manifest, docker_blob, docker_tags, docker_close, false };
+static const struct vn_source_ops docker_ops = { docker_manifest, docker_blob, docker_tags, docker_close, false, NULL };
 
 /* Owns `members`. */
 static int open_on(struct vn_members *members, const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret,

@@ -119,7 +119,17 @@ static void layout_close(struct vn_source *s)
 	free(l);
 }
 
-static const struct vn_source_ops layout_ops = { layout_manifest, layout_blob, layout_tags, layout_close, false };
+static int layout_beside(struct vn_source *s, const char *tag, struct vn_source **ret, struct vn_err *err)
+{
+	VN_AUTO(vn_ref) ref = { 0 };
+	int rc = vn_ref_with(&s->ref, tag, NULL, &ref, err);
+	if (rc < 0)
+		return rc;
+	return ((struct layout_source *)s)->members ? vn_oci_archive_source_open(&ref, s->events, ret, err) :
+						      vn_layout_source_open(&ref, s->events, ret, err);
+}
+
+static const struct vn_source_ops layout_ops = { layout_manifest, layout_blob, layout_tags, layout_close, false, layout_beside };
 
 /* ---- opening */
 static int new_source(const struct vn_ref *ref, const struct vn_events *events, struct layout_source **ret, struct vn_err *err)

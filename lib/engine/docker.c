@@ -1,4 +1,4 @@
-#include "engine/client.h"
+#include "engine/docker.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -39,7 +39,7 @@ static int check_socket(const char *path, struct vn_err *err)
 	return vn_hint(err, "start the engine, or name another with DOCKER_HOST");
 }
 
-static int load_tls(struct vn_engine *e, struct vn_err *err)
+static int load_tls(struct vn_docker *e, struct vn_err *err)
 {
 	const char *dir = getenv("DOCKER_CERT_PATH"), *home = getenv("HOME");
 	VN_AUTO_FREE char *own = NULL, *ca = NULL;
@@ -55,7 +55,7 @@ static int load_tls(struct vn_engine *e, struct vn_err *err)
 	return rc < 0 ? vn_wrap(err, "DOCKER_TLS_VERIFY is set") : 0;
 }
 
-static int tcp_host(struct vn_engine *e, const char *host, struct vn_err *err)
+static int tcp_host(struct vn_docker *e, const char *host, struct vn_err *err)
 {
 	const char *verify = getenv("DOCKER_TLS_VERIFY");
 	bool tls = verify && *verify;
@@ -71,7 +71,7 @@ static int tcp_host(struct vn_engine *e, const char *host, struct vn_err *err)
 	return rc < 0 ? rc : vn_strdup(e->base, &e->where, err);
 }
 
-static int find_engine(struct vn_engine *e, struct vn_err *err)
+static int find_engine(struct vn_docker *e, struct vn_err *err)
 {
 	const char *host = getenv("DOCKER_HOST");
 	if (host && !strncmp(host, "tcp://", 6))
@@ -90,9 +90,9 @@ static int find_engine(struct vn_engine *e, struct vn_err *err)
 	return rc < 0 ? rc : vn_strdup(e->socket, &e->where, err);
 }
 
-int vn_engine_open(struct vn_engine *ret, struct vn_err *err)
+int vn_docker_open(struct vn_docker *ret, struct vn_err *err)
 {
-	VN_AUTO(vn_engine) e = { .ca = VN_BUF(VN_MAX_TLS_FILE) };
+	VN_AUTO(vn_docker) e = { .ca = VN_BUF(VN_MAX_TLS_FILE) };
 	const struct vn_http_options opt = { .stall_ms = STALL_MS, .http1 = true };
 	int rc = find_engine(&e, err);
 	if (rc == 0)
@@ -100,11 +100,11 @@ int vn_engine_open(struct vn_engine *ret, struct vn_err *err)
 	if (rc < 0)
 		return rc;
 	*ret = e;
-	e = (struct vn_engine){ 0 };
+	e = (struct vn_docker){ 0 };
 	return 0;
 }
 
-void vn_engine_release(struct vn_engine *e)
+void vn_docker_release(struct vn_docker *e)
 {
 	vn_http_close(e->http);
 	free(e->base);
@@ -113,11 +113,11 @@ void vn_engine_release(struct vn_engine *e)
 	free(e->cert);
 	free(e->key);
 	vn_buf_release(&e->ca);
-	*e = (struct vn_engine){ 0 };
+	*e = (struct vn_docker){ 0 };
 }
 
 /* ---- calls */
-int vn_engine_path(const char *before, const char *name, const char *after, char **ret, struct vn_err *err)
+int vn_docker_path(const char *before, const char *name, const char *after, char **ret, struct vn_err *err)
 {
 	VN_AUTO(vn_buf) path = VN_BUF(VN_MAX_URL);
 	int rc = vn_buf_adds(&path, before, err);
@@ -131,7 +131,7 @@ int vn_engine_path(const char *before, const char *name, const char *after, char
 }
 
 /* {"message": "…"}, or whatever text came. */
-static int engine_says(const struct vn_engine *e, struct vn_http_response *r, struct vn_err *err)
+static int engine_says(const struct vn_docker *e, struct vn_http_response *r, struct vn_err *err)
 {
 	struct vn_err ignored = { 0 };
 	VN_AUTO(vn_buf) body = VN_BUF(VN_MAX_ERROR_BODY);
@@ -149,7 +149,7 @@ static int engine_says(const struct vn_engine *e, struct vn_http_response *r, st
 	return vn_fail(err, code, "the engine at %s says %u: %.400s", e->where, r->status, *text ? text : "nothing");
 }
 
-int vn_engine_call(struct vn_engine *e, const char *method, const char *path, struct vn_in *body, int64_t body_len,
+int vn_docker_call(struct vn_docker *e, const char *method, const char *path, struct vn_in *body, int64_t body_len,
 		   struct vn_http_response *ret, struct vn_err *err)
 {
 	static const char *const tar[] = { "Content-Type: application/x-tar", NULL };
@@ -176,11 +176,11 @@ int vn_engine_call(struct vn_engine *e, const char *method, const char *path, st
 	return 0;
 }
 
-int vn_engine_json(struct vn_engine *e, const char *path, vn_json **ret, struct vn_err *err)
+int vn_docker_json(struct vn_docker *e, const char *path, vn_json **ret, struct vn_err *err)
 {
 	VN_AUTO(vn_http_response) r = { 0 };
 	VN_AUTO(vn_buf) body = VN_BUF(VN_MAX_ENGINE_JSON);
-	int rc = vn_engine_call(e, "GET", path, NULL, 0, &r, err);
+	int rc = vn_docker_call(e, "GET", path, NULL, 0, &r, err);
 	if (rc == 0)
 		rc = vn_in_read_all(r.body, &body, err);
 	if (rc == 0)
