@@ -63,5 +63,6 @@
 #define VN_MAX_TARDIFF_OPENS (1u << 16)   /* files that it opens beyond one for 512 bytes of the tar */
 #define VN_MAX_TARDIFF_DICTS (16ull << 30) /* bytes of its dictionaries beyond 16 for each byte of the tar */
 #define VN_MAX_DELTA_UNPACKED (4ull << 30)  /* a file whose deflate streams a delta unpacks, on a disk of the device */
+#define VN_MAX_JOURNAL (4u << 20)         /* the device's journal */
 #define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
 #endif
