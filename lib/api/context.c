@@ -1,5 +1,6 @@
 #include "api/context.h"
 #include "engine/engine.h"
+#include "layer/facts.h"
 #include "registry/http.h"
 #include "store/store.h"
 #include "util/cleanup.h"
@@ -113,5 +114,6 @@ int vn_index_setup(struct vn *vn, struct vn_index_options *ret, struct vn_err *e
 	ret->cache = vn->cache;
 	ret->max_plain = vn->options.max_layer_size;
 	ret->events = vn_listeners(vn);
+	ret->gather = &vn_gather_facts;
 	return vn_cache_secret(vn->cache, ret->key, err);
 }
