@@ -1,6 +1,6 @@
 /* One table of options for each command: parsing, --help and the completions all come from it. */
-#ifndef CMD_OPT_H
-#define CMD_OPT_H
+#ifndef CLI_OPT_H
+#define CLI_OPT_H
 #include "veneer/error.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,10 +47,10 @@ struct opt_positional {
 };
 #define OPT_MOST_ARGS 8
 
-/* `groups`: tables of options, NULL-terminated. Options and arguments may be mixed; "--" ends the options. `command` names the
- * command in errors. ret_args: OPT_MOST_ARGS places; it and what `into` holds afterwards point into argv. */
-int opt_parse(const char *command, const struct opt *const *groups, const struct opt_positional *positional, int argc,
-	      char *const *argv, void *into, const char **ret_args, size_t *ret_nargs, struct vn_err *err);
+/* `groups`: tables of options, NULL-terminated. Options and arguments may be mixed; "--" ends the options. `program` and
+ * `command` are named in errors. ret_args: OPT_MOST_ARGS places; it and what `into` holds afterwards point into argv. */
+int opt_parse(const char *program, const char *command, const struct opt *const *groups, const struct opt_positional *positional,
+	      int argc, char *const *argv, void *into, const char **ret_args, size_t *ret_nargs, struct vn_err *err);
 
 /* The nearest of `words`, or NULL when none is near enough for a typing mistake. */
 const char *opt_nearest(const char *typed, const char *const *words, size_t n);

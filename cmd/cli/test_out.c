@@ -1,4 +1,4 @@
-#include "meter.h"
+#include "cli/meter.h"
 #include "util/test.h"
 #include <stdlib.h>
 
@@ -155,7 +155,7 @@ static void test_meter_line(void)
 	struct meter meter;
 
 	open_sink(&sink, 80);
-	meter_open(&meter, sink.out.file, false, false);
+	meter_open(&meter, sink.out.file, "veneer", false, false);
 	progress(&meter, "layer 1", 50, 100);
 	meter_line(&meter, &line, 79);
 	CHECK_STR(text_get(&line), "layer 1  50 B of 100 B  50 %");
@@ -183,7 +183,7 @@ static void test_meter_many_streams(void)
 	char what[300];
 
 	open_sink(&sink, 80);
-	meter_open(&meter, sink.out.file, false, false);
+	meter_open(&meter, sink.out.file, "veneer", false, false);
 	for (int i = 0; i < METER_STREAMS + 5; i++) {
 		memset(what, 'a' + i % 26, sizeof(what) - 1);
 		what[sizeof(what) - 1] = '\0';
@@ -200,7 +200,7 @@ static void test_meter_levels(void)
 	struct meter meter;
 
 	open_sink(&sink, 80);
-	meter_open(&meter, sink.out.file, false, false);
+	meter_open(&meter, sink.out.file, "veneer", false, false);
 	meter_tell(&meter, &(struct vn_event){ VN_EVENT_DEBUG, "hidden", 0, 0 });
 	meter_tell(&meter, &(struct vn_event){ VN_EVENT_WARNING, "careful\033", 0, 0 });
 	CHECK_STR(said(&sink), "veneer: warning: careful\\x1b\n");

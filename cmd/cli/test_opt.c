@@ -1,4 +1,4 @@
-#include "opt.h"
+#include "cli/opt.h"
 #include "util/test.h"
 #include <stddef.h>
 
@@ -33,7 +33,7 @@ static int parse(int argc, const char *const *argv)
 {
 	memset(&got, 0, sizeof(got));
 	memset(&err, 0, sizeof(err));
-	return opt_parse("test", groups, positional, argc, (char *const *)(uintptr_t)argv, &got, args, &nargs, &err);
+	return opt_parse("veneer", "test", groups, positional, argc, (char *const *)(uintptr_t)argv, &got, args, &nargs, &err);
 }
 #define PARSE(...) parse((int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), (const char *const[]){ __VA_ARGS__ })
 

@@ -1,4 +1,4 @@
-#include "text.h"
+#include "cli/text.h"
 #include "util/test.h"
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))

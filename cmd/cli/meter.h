@@ -1,8 +1,8 @@
 /* Warnings, debug lines and progress of a running operation, on stderr. One line is redrawn, on a terminal only; elsewhere a
  * long transfer says where it is every half minute, and what took long says so when it has ended. */
-#ifndef CMD_METER_H
-#define CMD_METER_H
-#include "out.h"
+#ifndef CLI_METER_H
+#define CLI_METER_H
+#include "cli/out.h"
 #include "veneer/event.h"
 
 #define METER_STREAMS 16
@@ -14,6 +14,7 @@ struct meter_stream {
 };
 struct meter {
 	struct out out;
+	const char *program;     /* in front of warnings */
 	bool quiet, verbose;
 	struct meter_stream streams[METER_STREAMS];
 	size_t last;             /* the stream that moved last */
@@ -22,7 +23,7 @@ struct meter {
 	double rate, measured_at, drawn_at, started;
 	bool drawn;              /* the terminal's line holds progress */
 };
-void meter_open(struct meter *meter, FILE *file, bool quiet, bool verbose);
+void meter_open(struct meter *meter, FILE *file, const char *program, bool quiet, bool verbose);
 /* The struct vn_events.tell of a meter; `user` is the meter. */
 void meter_tell(void *user, const struct vn_event *event);
 /* Takes the progress line away. */

@@ -1,4 +1,4 @@
-#include "out.h"
+#include "cli/out.h"
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -93,6 +93,11 @@ void out_styled(struct out *out, enum out_style style, const char *text)
 	out_put(out, style_begin(out, style));
 	out_escaped(out, text);
 	out_put(out, style_end(out, style));
+}
+
+void out_label(struct out *out, enum out_style style, const char *program, const char *kind)
+{
+	out_printf(out, "%s%s:%s%s ", style_begin(out, style), program, kind, style_end(out, style));
 }
 
 static void spaces(struct out *out, size_t n)

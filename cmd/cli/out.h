@@ -1,7 +1,7 @@
 /* Where results go: a terminal of some width, or a file that others read. Knows columns, colours and escaping. */
-#ifndef CMD_OUT_H
-#define CMD_OUT_H
-#include "text.h"
+#ifndef CLI_OUT_H
+#define CLI_OUT_H
+#include "cli/text.h"
 #include "veneer/error.h"
 #include <stdio.h>
 
@@ -25,6 +25,8 @@ void out_printf(struct out *out, const char *fmt, ...) __attribute__((format(pri
 /* Text that may come from an image or a server: escaped. */
 void out_escaped(struct out *out, const char *text);
 void out_styled(struct out *out, enum out_style style, const char *text);
+/* "PROGRAM: " or "PROGRAM: warning: " in front of what is said on stderr. */
+void out_label(struct out *out, enum out_style style, const char *program, const char *kind);
 /* `text` (escaped) in words that fit the width, `indent` spaces in front of every line; a line break at its end. */
 void out_paragraph(struct out *out, enum out_style style, unsigned indent, const char *text);
 /* Escaped, at least `columns` wide, with spaces behind or in front. */

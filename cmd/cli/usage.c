@@ -1,8 +1,26 @@
-#include "cmd.h"
+#include "cli/cli.h"
 #include <string.h>
 
 #define WIDTH 79           /* columns of --help, whatever the terminal */
 #define OPTION_AT 29       /* column that the texts of options begin in */
+
+void cli_insert_name(struct text *text, const struct cli_program *program, const char *with)
+{
+	size_t len;
+
+	for (; *with; with += len) {
+		if (!strncmp(with, "@PROGRAM@", len = 9)) {
+			text_add(text, program->name);
+		} else if (!strncmp(with, "@ID@", len = 4)) {
+			text_add(text, "_");
+			for (const char *at = program->name; *at; at++)
+				text_add(text, *at == '-' ? "_" : (char[]){ *at, '\0' });
+		} else {
+			len = *with == '@' ? 1 : strcspn(with, "@");
+			text_add_bytes(text, with, len);
+		}
+	}
+}
 
 /* `text` in words from column `at`, the first line already filled up to `filled`. */
 static void put_words(struct out *out, size_t filled, size_t at, const char *text)
@@ -55,13 +73,13 @@ static void put_option(struct out *out, const struct opt *opt)
 	put_words(out, left.len, OPTION_AT, text_get(&right));
 }
 
-static void put_synopsis(struct out *out, const struct vn_cmd *cmd)
+static void put_synopsis(struct out *out, const struct cli_program *program, const struct vn_cmd *cmd)
 {
 	if (cmd->subs) {
-		out_printf(out, "usage: veneer %s COMMAND [OPTION]... ARGUMENT...\n\n", cmd->name);
+		out_printf(out, "usage: %s %s COMMAND [OPTION]... ARGUMENT...\n\n", program->name, cmd->name);
 		return;
 	}
-	out_printf(out, "usage: veneer %s [OPTION]...", cmd->name);
+	out_printf(out, "usage: %s %s [OPTION]...", program->name, cmd->name);
 	for (const struct opt_positional *arg = cmd->args; arg->name; arg++)
 		out_printf(out, arg->optional ? " [%s]" : " %s", arg->name);
 	out_put(out, "\n\n");
@@ -73,10 +91,28 @@ static void put_commands(struct out *out, const struct vn_cmd *const *table)
 		out_printf(out, "  %-12s%s\n", cmd_word(*table), (*table)->summary);
 }
 
-void usage_command(struct out *out, const struct vn_cmd *cmd)
+static void put_examples(struct out *out, const struct cli_program *program, const struct cmd_example *example)
 {
-	put_synopsis(out, cmd);
-	put_words(out, 0, 0, cmd->about);
+	if (example && example->line)
+		out_put(out, "\nexamples:\n");
+	for (; example && example->line; example++) {
+		OUT_CLEANUP(text_release) struct text line = { 0 };
+
+		cli_insert_name(&line, program, example->line);
+		out->failed |= line.failed;
+		out_printf(out, "  %s\n", text_get(&line));
+		put_words(out, 0, 6, example->what);
+	}
+}
+
+void usage_command(struct out *out, const struct cli_program *program, const struct vn_cmd *cmd)
+{
+	OUT_CLEANUP(text_release) struct text about = { 0 };
+
+	put_synopsis(out, program, cmd);
+	cli_insert_name(&about, program, cmd->about);
+	out->failed |= about.failed;
+	put_words(out, 0, 0, text_get(&about));
 	if (cmd->args[0].name)
 		out_put(out, "\n");
 	for (const struct opt_positional *arg = cmd->args; arg->name && !cmd->subs; arg++) {
@@ -89,24 +125,16 @@ void usage_command(struct out *out, const struct vn_cmd *cmd)
 	for (const struct opt *const *group = cmd->groups; *group; group++)
 		for (const struct opt *opt = *group; opt->name; opt++)
 			put_option(out, opt);
-	if (cmd->examples && cmd->examples->line)
-		out_put(out, "\nexamples:\n");
-	for (const struct cmd_example *example = cmd->examples; example && example->line; example++) {
-		out_printf(out, "  %s\n", example->line);
-		put_words(out, 0, 6, example->what);
-	}
-	out_printf(out, "\nveneer-%.*s(1) says more.\n", (int)strcspn(cmd->name, " "), cmd->name);
+	put_examples(out, program, cmd->examples);
+	if (program->page)
+		out_printf(out, "\n%s says more.\n", program->page);
+	else
+		out_printf(out, "\n%s-%.*s(1) says more.\n", program->name, (int)strcspn(cmd->name, " "), cmd->name);
 }
 
-void usage_overview(struct out *out)
+void usage_overview(struct out *out, const struct cli_program *program)
 {
-	out_put(out, "usage: veneer COMMAND [OPTION]... ARGUMENT...\n\n"
-		     "Ships a new model to devices without shipping the container image again.\n\n");
-	put_commands(out, cmd_all);
-	out_put(out, "\n"
-		     "An image is REGISTRY/REPOSITORY:TAG[@DIGEST], oci:DIR[:TAG], oci-archive:FILE,\n"
-		     "docker-archive:FILE[:REF] or docker-daemon:REF.\n\n"
-		     "exit status: 0 done, or the same; 1 differs, or refused; 2 usage; 3 failed;\n"
-		     "4 integrity (do not retry); 5 may pass (retry)\n\n"
-		     "`veneer help COMMAND` and veneer(1) say more.\n");
+	out_printf(out, "usage: %s %s\n\n%s\n\n", program->name, program->arguments, program->about);
+	put_commands(out, program->commands);
+	out_printf(out, "\n%s", program->notes);
 }

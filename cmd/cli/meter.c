@@ -1,4 +1,4 @@
-#include "meter.h"
+#include "cli/meter.h"
 #include "veneer/text.h"
 #include <string.h>
 #include <time.h>
@@ -16,10 +16,11 @@ double meter_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void meter_open(struct meter *meter, FILE *file, bool quiet, bool verbose)
+void meter_open(struct meter *meter, FILE *file, const char *program, bool quiet, bool verbose)
 {
 	memset(meter, 0, sizeof(*meter));
 	out_open(&meter->out, file);
+	meter->program = program;
 	meter->quiet = quiet;
 	meter->verbose = verbose;
 	meter->started = meter->measured_at = meter_now();
@@ -222,8 +223,7 @@ void meter_tell(void *user, const struct vn_event *event)
 	switch (event->kind) {
 	case VN_EVENT_WARNING:
 		meter_clear(meter);
-		out_styled(&meter->out, OUT_NOTE, "veneer: warning:");
-		out_put(&meter->out, " ");
+		out_label(&meter->out, OUT_NOTE, meter->program, " warning:");
 		out_escaped(&meter->out, event->text);
 		out_put(&meter->out, "\n");
 		break;

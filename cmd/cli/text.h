@@ -1,6 +1,6 @@
 /* Growing text whose content may come from an image: escaped, measured in terminal columns, cut with "…". */
-#ifndef CMD_TEXT_H
-#define CMD_TEXT_H
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-#include "opt.h"
-#include "text.h"
+#include "cli/opt.h"
+#include "cli/text.h"
 #include "veneer/text.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ const char *opt_nearest(const char *typed, const char *const *words, size_t n)
 }
 
 struct parse {
-	const char *command;
+	const char *program, *command;
 	const struct opt *const *groups;
 	char *into;
 	struct vn_err *err;
@@ -230,7 +230,7 @@ static int unknown(struct parse *parse, const char *dashes, const char *typed, s
 	opt_fail(parse->err, VN_EUSAGE, NULL, "%s has no option %s%s", parse->command, dashes, text_get(&safe));
 	if (nearest)
 		snprintf(parse->err->hint, sizeof(parse->err->hint),
-			 "Did you mean --%s?  `veneer %s --help` lists the options.", nearest, parse->command);
+			 "Did you mean --%s?  `%s %s --help` lists the options.", nearest, parse->program, parse->command);
 	return -VN_EUSAGE;
 }
 
@@ -324,10 +324,10 @@ static bool asks_for_help(int argc, char *const *argv)
 	return false;
 }
 
-int opt_parse(const char *command, const struct opt *const *groups, const struct opt_positional *positional, int argc,
-	      char *const *argv, void *into, const char **ret_args, size_t *ret_nargs, struct vn_err *err)
+int opt_parse(const char *program, const char *command, const struct opt *const *groups, const struct opt_positional *positional,
+	      int argc, char *const *argv, void *into, const char **ret_args, size_t *ret_nargs, struct vn_err *err)
 {
-	struct parse parse = { command, groups, into, err };
+	struct parse parse = { program, command, groups, into, err };
 	const struct opt *help = find_long(&parse, "help", 4);
 	const char *args[OPT_MOST_ARGS];
 	bool options = true;
@@ -350,7 +350,7 @@ int opt_parse(const char *command, const struct opt *const *groups, const struct
 	rc = rc ? rc : check_count(&parse, positional, args, n);
 	if (rc) {
 		if (!err->hint[0])
-			snprintf(err->hint, sizeof(err->hint), "`veneer %s --help` says how.", command);
+			snprintf(err->hint, sizeof(err->hint), "`%s %s --help` says how.", program, command);
 		return rc;
 	}
 	memcpy(ret_args, args, n * sizeof(*args));
