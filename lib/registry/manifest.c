@@ -19,7 +19,9 @@ static int not_there(struct vn_client *c, const char *name, struct vn_http_respo
 
 	vn_answer_read(r, &answer);
 	vn_http_response_release(r);
-	bool listed = strcmp(answer.code, "NAME_UNKNOWN") && vn_tags_list(c, 3, &tags, &count, &ignored) == 0;
+	/* a list of tags costs more than most updates */
+	bool listed = !vn_client_options(c)->frugal && strcmp(answer.code, "NAME_UNKNOWN") &&
+		      vn_tags_list(c, 3, &tags, &count, &ignored) == 0;
 	const char *sep = answer.text[0] && strcmp(answer.code, "MANIFEST_UNKNOWN") && strcmp(answer.code, "NAME_UNKNOWN") ? ": " : "";
 	const char *said = *sep ? answer.text : "";
 	if (!listed && (!strcmp(answer.code, "NAME_UNKNOWN") || ignored.code == VN_ENOTFOUND)) {

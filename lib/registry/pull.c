@@ -95,19 +95,22 @@ static int connect_once(struct pull *p, struct vn_err *err)
 	struct vn_call call = { .method = "GET", .path = p->path, .access = VN_ACCESS_PULL };
 
 	snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)p->done);
-	call.headers[0] = "Accept: */*";
-	call.headers[1] = p->done && !p->no_range ? range : NULL;
+	bool part = p->done && !p->no_range;
+	size_t n = 0;
+	if (!vn_client_options(p->client)->frugal)
+		call.headers[n++] = "Accept: */*";
+	call.headers[n] = part ? range : NULL;
 	if (vn_client_call(p->client, &call, &p->r, err) < 0)
 		return -err->code;
 	if (p->r.status == 200) {
 		repeats(p);
 		return lying_length(p, err);
 	}
-	if (p->r.status == 206 && call.headers[1] && continues(p)) {
+	if (p->r.status == 206 && part && continues(p)) {
 		p->skip = 0;
 		return 0;
 	}
-	if (call.headers[1] && (p->r.status == 206 || p->r.status == 416)) {
+	if (part && (p->r.status == 206 || p->r.status == 416)) {
 		vn_debug(vn_client_events(p->client), "blob %s: the registry's range is wrong; starting over", p->digest.text);
 		p->no_range = true;
 		return 1;
