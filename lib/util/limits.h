@@ -44,6 +44,9 @@
 #define VN_MAX_TLS_FILE (8u << 20)        /* CA bundle */
 #define VN_MAX_AUTHFILE (4u << 20)        /* Docker or containers credential file */
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
+#define VN_MAX_MEMORY (1u << 20)          /* what a device remembers of its registries: everything at its largest fits */
+#define VN_MAX_MEMORY_TEXT (22u << 10)    /* one token or session in it; a session with its certificate has 2 to 4 KB */
+#define VN_MAX_MEMORY_KEY (2u << 10)      /* any other text in it */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
 #define VN_MAX_REFERRERS 10000            /* manifests listed that refer to one image */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
