@@ -55,6 +55,10 @@
 #define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
 #define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
 #define VN_MAX_ENGINE_JSON (16u << 20)    /* one reply of a container engine: inspect, list, progress of a load */
+#define VN_MAX_TREE_PATHS (4u << 20)      /* paths of one layer that is unpacked into a folder: 32 bytes of memory each */
+#define VN_MAX_TREE_DIRS (64u << 20)      /* bytes of names of directories that wait for their times and modes meanwhile */
+#define VN_MAX_TREE_RECORD (1u << 20)     /* what is written down of one unpacked image */
+#define VN_MAX_TREES 4096                 /* unpacked images in one folder */
 #define VN_MAX_DELTA_MEMORY (256u << 20)  /* heap that a delta may ask for unless the caller says less */
 #define VN_MAX_DELTA_TABLE (64u << 20)    /* the list of files and layers in front of an image's delta */
 #define VN_MAX_DELTA_FILES (1u << 20)     /* files of the source image that it is made from */
