@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define HOLE 4096u               /* zero bytes of at least this length are not written */
+#define PIECE (64u << 10)        /* of contents: one that is all zero becomes a hole */
 
 int vn_tree_open(int dir, const char *place, const struct vn_events *events, struct vn_tree **ret, struct vn_err *err)
 {
@@ -348,21 +348,25 @@ static bool is_zero(const char *data, size_t len)
 	return len && !data[0] && !memcmp(data, data + 1, len - 1);
 }
 
+static int write_piece(int fd, const char *data, size_t len, const char *path, struct vn_err *err)
+{
+	if (len < PIECE || !is_zero(data, len))
+		return vn_fs_write(fd, data, len, path, err);
+	return lseek(fd, (off_t)len, SEEK_CUR) < 0 ? vn_fail_sys(err, VN_EIO, "cannot write %s", path) : 0;
+}
+
 static int write_contents(struct vn_tree *t, struct vn_tar *tar, int fd, const char *path, struct vn_err *err)
 {
 	const void *block;
 	uint64_t size = 0;
 	ssize_t n;
 	while ((n = vn_tar_data(tar, &block, err)) > 0) {
-		size_t len = (size_t)n;
-		int rc = 0;
-		if (len >= HOLE && is_zero(block, len))
-			rc = lseek(fd, (off_t)n, SEEK_CUR) < 0 ? vn_fail_sys(err, VN_EIO, "cannot write \"%.300s\"", path) : 0;
-		else
-			rc = vn_fs_write(fd, block, len, path, err);
-		if (rc < 0)
-			return vn_wrap(err, "%s", t->what);
-		size += len;
+		for (size_t at = 0, len = (size_t)n; at < len; at += PIECE) {
+			int rc = write_piece(fd, (const char *)block + at, len - at < PIECE ? len - at : PIECE, path, err);
+			if (rc < 0)
+				return vn_wrap(err, "%s", t->what);
+		}
+		size += (uint64_t)n;
 	}
 	if (n == 0 && ftruncate(fd, (off_t)size) < 0)
 		return vn_fail_sys(err, VN_EIO, "%s: cannot write \"%.300s\"", t->what, path);
