@@ -44,8 +44,8 @@ struct vn_cmd {
 	/* The exit status 0 or 1, or -code with the error set. */
 	int (*run)(const struct cmd_call *call, struct vn_err *err);
 };
-extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_delta, cmd_inspect, cmd_copy, cmd_login, cmd_logout, cmd_version, cmd_completion,
-	cmd_help;
+extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_delta, cmd_inspect, cmd_copy, cmd_sign, cmd_verify, cmd_login, cmd_logout,
+	cmd_version, cmd_completion, cmd_help;
 
 /* All commands; ends with NULL. */
 extern const struct vn_cmd *const cmd_all[];

@@ -6,8 +6,8 @@
 #define MOST_COMMANDS 32   /* behind one word */
 
 const struct vn_cmd *const cmd_all[] = {
-	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion,
-	&cmd_help, NULL,
+	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_sign, &cmd_verify, &cmd_login, &cmd_logout,
+	&cmd_version, &cmd_completion, &cmd_help, NULL,
 };
 
 const char *cmd_word(const struct vn_cmd *cmd)
