@@ -71,7 +71,11 @@ static int64_t now(void)
 /* ---- how little a poll is */
 static void test_first_contact_is_the_request(void)
 {
-	static const struct fake_step script[] = { { HEAD, "!User-Agent", HEAD_OK, "" }, { HEAD, "!Accept-Encoding", HEAD_OK, "" }, { 0 } };
+	static const struct fake_step script[] = {
+		{ HEAD, "!User-Agent", HEAD_OK, "" },
+		{ HEAD, "!Accept-Encoding", HEAD_OK, "" },
+		{ 0 },
+	};
 	struct fake_world w;
 
 	unlink(path);
@@ -303,7 +307,8 @@ static void test_file_of_others(void)
 
 static void test_damaged_file(void)
 {
-	static const char *const texts[] = { "", "{", "{\"version\":1}", "{\"version\":9,\"salt\":\"00000000000000000000000000000000\"}" };
+	static const char *const texts[] = { "", "{", "{\"version\":1}",
+					     "{\"version\":9,\"salt\":\"00000000000000000000000000000000\"}" };
 	struct vn_err err = { 0 };
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -315,7 +320,9 @@ static void test_damaged_file(void)
 static void test_no_place_to_write(void)
 {
 	static const struct fake_step script[] = {
-		{ HEAD, NULL, ASK_TOKEN, "" }, { TOKEN, NULL, "200", "{\"token\":\"one\",\"expires_in\":600}" }, { HEAD, NULL, HEAD_OK, "" },
+		{ HEAD, NULL, ASK_TOKEN, "" },
+		{ TOKEN, NULL, "200", "{\"token\":\"one\",\"expires_in\":600}" },
+		{ HEAD, NULL, HEAD_OK, "" },
 		{ 0 },
 	};
 	struct fake_world w;
@@ -389,7 +396,12 @@ static void test_plain_http_is_remembered(void)
 /* What takes requests without TLS is not what was there before. */
 static void test_plain_http_no_more(void)
 {
-	static const struct fake_step script[] = { { HEAD, NULL, HEAD_OK, "" }, { HEAD, NULL, "400", "" }, { HEAD, NULL, HEAD_OK, "" }, { 0 } };
+	static const struct fake_step script[] = {
+		{ HEAD, NULL, HEAD_OK, "" },
+		{ HEAD, NULL, "400", "" },
+		{ HEAD, NULL, HEAD_OK, "" },
+		{ 0 },
+	};
 	struct fake_world w;
 
 	unlink(path);
@@ -407,7 +419,9 @@ static void test_wire(void)
 {
 	static const char body[40000];
 	static const struct fake_step script[] = {
-		{ HEAD, NULL, "200", "" }, { "GET /v2/a/manifests/1 ", NULL, "503\nRetry-After: 7", body, sizeof body }, { 0 },
+		{ HEAD, NULL, "200", "" },
+		{ "GET /v2/a/manifests/1 ", NULL, "503\nRetry-After: 7", body, sizeof body },
+		{ 0 },
 	};
 	struct fake_world w;
 	struct vn_wire wire = { 0 };
