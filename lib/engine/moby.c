@@ -283,7 +283,9 @@ static int moby_load(struct vn_engine *e, const struct vn_incoming *in, struct v
 	VN_AUTO_CLOSE int fd = -1;
 	int rc = ready(m, err);
 	if (rc == 0)
-		rc = vn_handover(in, m->scratch, &fd, err);
+		rc = vn_scratch_file(m->scratch, &fd, err);
+	if (rc == 0)
+		rc = vn_handover(in, fd, err);
 	if (rc == 0)
 		rc = vn_docker_load(&m->docker, fd, in->name, in->present > 0, e->events, err);
 	if (rc < 0)
