@@ -178,7 +178,9 @@ static int containerd_load(struct vn_engine *e, const struct vn_incoming *in, st
 	struct vn_command label = { 0 };
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
-		rc = vn_handover(in, c->scratch, &fd, err);
+		rc = vn_scratch_file(c->scratch, &fd, err);
+	if (rc == 0)
+		rc = vn_handover(in, fd, err);
 	if (rc == 0)
 		rc = import(c, fd, &in->image->config.platform, err);
 	if (rc == 0) {

@@ -37,8 +37,7 @@ static bool left_out(const struct vn_incoming *in, size_t layer)
 	return true;
 }
 
-int vn_handover_blobs(const struct vn_incoming *in, int (*take)(void *user, const struct vn_desc *desc, struct vn_in *in, struct vn_err *err),
-		      void *user, struct vn_err *err)
+static int add_blobs(const struct vn_incoming *in, struct vn_archive *a, struct vn_err *err)
 {
 	const struct vn_image *image = in->image;
 	struct vn_in *blob = NULL;
@@ -49,20 +48,15 @@ int vn_handover_blobs(const struct vn_incoming *in, int (*take)(void *user, cons
 			continue;
 		rc = vn_source_blob(image->source, &image->layers[i].desc, image->cache, vn_image_layer_name(image, i, what), &blob, err);
 		if (rc == 0)
-			rc = take(user, &image->layers[i].desc, blob, err);
+			rc = vn_archive_blob(a, &image->layers[i].desc, blob, err);
 	}
 	if (rc == 0)
 		rc = vn_in_memory(image->config_bytes.data, image->config_bytes.len, &blob, err);
 	if (rc == 0)
-		rc = take(user, &image->manifest.config, blob, err);
+		rc = vn_archive_blob(a, &image->manifest.config, blob, err);
 	if (rc == 0)
 		rc = vn_in_memory(image->manifest_bytes.data, image->manifest_bytes.len, &blob, err);
-	return rc < 0 ? rc : take(user, &image->desc, blob, err);
-}
-
-static int into_archive(void *user, const struct vn_desc *desc, struct vn_in *in, struct vn_err *err)
-{
-	return vn_archive_blob(user, desc, in, err);
+	return rc < 0 ? rc : vn_archive_blob(a, &image->desc, blob, err);
 }
 
 static int write_archive(const struct vn_incoming *in, struct vn_archive *a, struct vn_err *err)
@@ -76,7 +70,7 @@ static int write_archive(const struct vn_incoming *in, struct vn_archive *a, str
 	if (rc == 0)
 		rc = vn_archive_names(&ref, &brief, &full, err);
 	if (rc == 0)
-		rc = vn_handover_blobs(in, into_archive, a, err);
+		rc = add_blobs(in, a, err);
 	if (rc == 0)
 		rc = vn_archive_index(a, &in->image->desc, parsed.tag, full, err);
 	if (rc == 0)
@@ -84,19 +78,12 @@ static int write_archive(const struct vn_incoming *in, struct vn_archive *a, str
 	return rc < 0 ? rc : vn_archive_finish(a, err);
 }
 
-int vn_handover(const struct vn_incoming *in, const char *scratch, int *ret_fd, struct vn_err *err)
+int vn_handover(const struct vn_incoming *in, int fd, struct vn_err *err)
 {
-	VN_AUTO_CLOSE int fd = -1;
 	struct vn_archive *a = NULL;
-	int rc = vn_scratch_file(scratch, &fd, err);
-	if (rc == 0)
-		rc = vn_archive_begin(fd, "the archive for the engine", &a, err);
+	int rc = vn_archive_begin(fd, "the archive for the engine", &a, err);
 	if (rc == 0)
 		rc = write_archive(in, a, err);
 	vn_archive_close(a);
-	if (rc < 0)
-		return rc;
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
+	return rc;
 }

@@ -2,15 +2,13 @@
  *
  * It takes a layer as known when a layer of its store was made from a blob of the same digest, which only the store's own list tells
  * (containers/storage, DRIVER-layers/layers.json): an image that was made here, or came in by `docker save`, has layers whose blobs
- * nobody knows. A thin image comes in as an OCI layout folder; a docker-archive must be whole. */
+ * nobody knows. A thin image comes in as an OCI archive; a docker-archive must be whole. */
 #include "engine/command.h"
 #include "engine/deep.h"
 #include "engine/handover.h"
 #include "engine/kinds.h"
 #include "engine/names.h"
 #include "engine/rooted.h"
-#include "store/layout.h"
-#include "stream/out.h"
 #include "tar/reader.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
@@ -408,95 +406,33 @@ static int podman_prove(struct vn_engine *e, const struct vn_incoming *in, bool 
 	return rc < 0 || !deep ? rc : compare_files(p, in, err);
 }
 
-/* ---- the folder that an image comes in by */
-static int put_file(const char *path, struct vn_in *in, struct vn_err *err)
+/* As an archive: a layout folder gets a name that is made of its path. podman unpacks it beside it. */
+static int take_in(struct podman *p, const struct vn_incoming *in, struct vn_err *err)
 {
-	VN_AUTO_IN *owned = in;
-	VN_AUTO_OUT *out = NULL;
-	VN_AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot make %s", path);
-	int rc = vn_out_fd(fd, path, &out, err);
+	VN_AUTO_FREE char *file = NULL, *from = NULL;
+	VN_AUTO_CLOSE int fd = -1;
+	struct vn_command pull = { .tmpdir = p->temporary };
+	int rc = vn_fs_mkdirs(p->temporary, 0700, err);
 	if (rc == 0)
-		rc = vn_copy(owned, out, NULL, err);
-	return rc < 0 ? rc : vn_out_finish(out, err);
-}
-
-static int put_blob(void *user, const struct vn_desc *desc, struct vn_in *in, struct vn_err *err)
-{
-	const char *dir = user;
-	VN_AUTO_FREE char *prefix = NULL, *path = NULL;
-	VN_AUTO_IN *owned = in;
-	int rc = vn_in_verify(vn_steal(owned), &desc->digest, desc->size, desc->digest.text, &owned, err);
+		rc = vn_asprintf(&file, err, "%s/image.tar", p->temporary);
 	if (rc == 0)
-		rc = vn_asprintf(&prefix, err, "%s/", dir);
-	if (rc == 0)
-		rc = vn_layout_blob_path(prefix, &desc->digest, &path, err);
-	return rc < 0 ? rc : put_file(path, vn_steal(owned), err);
-}
-
-static int put_text(const char *dir, const char *name, const void *text, size_t len, struct vn_err *err)
-{
-	VN_AUTO_FREE char *path = NULL;
-	struct vn_in *in = NULL;
-	int rc = vn_asprintf(&path, err, "%s/%s", dir, name);
-	if (rc == 0)
-		rc = vn_in_memory(text, len, &in, err);
-	return rc < 0 ? rc : put_file(path, in, err);
-}
-
-static int make_folders(const char *dir, struct vn_err *err)
-{
-	static const char *const algorithms[] = { "sha256", "sha512" };
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < 2; i++) {
-		VN_AUTO_FREE char *path = NULL;
-		rc = vn_asprintf(&path, err, "%s/blobs/%s", dir, algorithms[i]);
-		if (rc == 0)
-			rc = vn_fs_mkdirs(path, 0700, err);
-	}
-	return rc;
-}
-
-/* Nothing of it is made durable: it is used at once. */
-static int write_layout(const struct vn_incoming *in, char *dir, const char *full, struct vn_err *err)
-{
-	const struct vn_buf none = VN_BUF(0);
-	VN_AUTO(vn_buf) index = VN_BUF(VN_MAX_ARCHIVE_JSON);
-	int rc = make_folders(dir, err);
-	if (rc == 0)
-		rc = vn_handover_blobs(in, put_blob, dir, err);
-	if (rc == 0)
-		rc = vn_layout_with_entry(&none, dir, &in->image->desc, full, full, &index, err);
-	if (rc == 0)
-		rc = put_text(dir, "index.json", vn_buf_text(&index), index.len, err);
-	return rc < 0 ? rc : put_text(dir, VN_LAYOUT_FILE, VN_LAYOUT_TEXT, strlen(VN_LAYOUT_TEXT), err);
-}
-
-static int take_in(struct podman *p, const struct vn_incoming *in, const char *full, struct vn_err *err)
-{
-	VN_AUTO_FREE char *dir = NULL, *from = NULL;
-	struct vn_command cmd = { .tmpdir = p->temporary };
-	int rc = vn_asprintf(&dir, err, "%s/image", p->temporary);
-	if (rc == 0)
-		rc = write_layout(in, dir, full, err);
-	if (rc == 0)
-		rc = vn_asprintf(&from, err, "oci:%s:%s", dir, full);
-	vn_command_add(&cmd, "pull", "--quiet", from, NULL);
-	return rc < 0 ? rc : run(p, &cmd, NULL, err);
+		rc = vn_asprintf(&from, err, "oci-archive:%s", file);
+	if (rc < 0)
+		return rc;
+	fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	rc = fd < 0 ? vn_fail_sys(err, VN_EIO, "cannot make %s", file) : vn_handover(in, fd, err);
+	vn_command_add(&pull, "pull", "--quiet", from, NULL);
+	return rc < 0 ? rc : run(p, &pull, NULL, err);
 }
 
 static int podman_load(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
 	struct podman *p = (struct podman *)e;
 	struct vn_err ignored = { 0 };
-	VN_AUTO_FREE char *full = NULL;
-	int rc = vn_engine_full_name(in->name, &full, err);
-	if (rc == 0)
-		rc = sweep(p, err);
+	int rc = sweep(p, err);
 	if (rc < 0)
 		return rc;
-	rc = take_in(p, in, full, err);
+	rc = take_in(p, in, err);
 	vn_fs_remove_tree(p->temporary, &ignored);
 	if (rc == 0)
 		rc = podman_prove(e, in, false, err);
