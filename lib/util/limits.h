@@ -59,6 +59,10 @@
 #define VN_MAX_TREE_DIRS (64u << 20)      /* bytes of names of directories that wait for their times and modes meanwhile */
 #define VN_MAX_TREE_RECORD (1u << 20)     /* what is written down of one unpacked image */
 #define VN_MAX_TREES 4096                 /* unpacked images in one folder */
+#define VN_MAX_COMMAND_ERRORS (64u << 10) /* what an engine's command says on stderr; the last of it is kept */
+#define VN_MAX_ENDPOINT_WORDS 32          /* arguments in the endpoint of an engine that is a command */
+#define VN_MAX_STORE_LAYERS (64u << 20)   /* layers.json of containers/storage, about 600 bytes for each layer */
+#define VN_MAX_DEEP_NAMES (256u << 20)    /* paths of the layers whose files are compared with an engine's */
 #define VN_MAX_DELTA_MEMORY (256u << 20)  /* heap that a delta may ask for unless the caller says less */
 #define VN_MAX_DELTA_TABLE (64u << 20)    /* the list of files and layers in front of an image's delta */
 #define VN_MAX_DELTA_FILES (1u << 20)     /* files of the source image that it is made from */
