@@ -71,8 +71,9 @@ const char *cmd_time_text(int64_t time, char out[CMD_TIME_TEXT])
 {
 	struct tm tm;
 
+	snprintf(out, CMD_TIME_TEXT, "an unknown time");
 	if (!calendar(time, &tm))
-		return strcpy(out, "an unknown time");
+		return out;
 	snprintf(out, CMD_TIME_TEXT, "%04d-%02d-%02d %02d:%02d UTC", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday,
 		 tm.tm_hour, tm.tm_min);
 	return out;
@@ -82,8 +83,9 @@ const char *cmd_time_rfc3339(int64_t time, char out[CMD_TIME_TEXT])
 {
 	struct tm tm;
 
+	snprintf(out, CMD_TIME_TEXT, "-");
 	if (!calendar(time, &tm))
-		return strcpy(out, "-");
+		return out;
 	snprintf(out, CMD_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02dZ", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday,
 		 tm.tm_hour, tm.tm_min, tm.tm_sec);
 	return out;

@@ -1,4 +1,5 @@
 #include "cmd.h"
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@ void cmd_notify(const char *state)
 	memcpy(to.sun_path, name, len);
 	if (*name == '@')
 		to.sun_path[0] = '\0';
-	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	len += offsetof(struct sockaddr_un, sun_path);
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to, (socklen_t)len);
 	close(fd);
 }
