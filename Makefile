@@ -38,7 +38,7 @@ MODULES := $(shell sed -n 's/^\([a-z]*\):.*/\1/p' lib/LAYERS)
 uses = $(shell sed -n 's/^$1://p' lib/LAYERS)
 
 # ---- packages, each with a word when it is missing
-PKGS := libarchive libcurl jansson libcrypto libzstd libgit2 libisal zlib sqlite3
+PKGS := libarchive libcurl jansson libcrypto libssl libzstd libgit2 libisal zlib sqlite3
 ifeq ($(filter clean help dist,$(MAKECMDGOALS)),)
 MISSING := $(strip $(foreach p,$(PKGS),$(shell $(PKG_CONFIG) --exists $p 2>/dev/null || echo $p)))
 ifneq ($(MISSING),)

@@ -1,6 +1,7 @@
 #include "layer/index.h"
 #include "layer/index_format.h"
 #include "stream/out.h"
+#include "tar/whiteout.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/path.h"
@@ -163,42 +164,17 @@ static int take_contents(struct builder *b, struct vn_tar *tar, struct vn_entry 
 	return r;
 }
 
-/* The first folder in `path` whose name is a whiteout's; NULL when there is none. */
-static const char *marked_folder(const char *path)
-{
-	for (const char *slash; (slash = strchr(path, '/')); path = slash + 1)
-		if (!strncmp(path, ".wh.", 4))
-			return path;
-	return NULL;
-}
-
-/* ".wh.NAME" and ".wh..wh..opq" (image-spec layer.md, "Whiteouts"). Other names under ".wh..wh." are AUFS's own: ignored. */
 static int add_whiteout(struct builder *b, const char *path, bool *ret_done, struct vn_err *err)
 {
-	const char *base = vn_path_base(path), *folder = marked_folder(path);
-	/* what AUFS kept in folders of its own is no part of the image */
-	*ret_done = folder && !strncmp(folder, ".wh..wh.", 8);
-	if (*ret_done)
-		return 0;
-	if (folder)
-		return vn_fail(err, VN_EUNSAFE, "%s: \"%s\" lies below a whiteout", b->name, path);
-	*ret_done = !strncmp(base, ".wh.", 4);
-	if (!*ret_done)
-		return 0;
-	bool opaque = !strcmp(base, ".wh..wh..opq");
-	if (!opaque && (!strncmp(base, ".wh..wh.", 8) || !base[4]))
-		return 0;
-	if (!opaque && (!strcmp(base + 4, ".") || !strcmp(base + 4, "..")))
-		return vn_fail(err, VN_EUNSAFE, "%s: the whiteout \"%s\" names a folder above itself", b->name, path);
-	size_t dir = base == path ? 0 : (size_t)(base - path - 1);
-	vn_buf_clear(&b->path);
-	int r = vn_buf_add(&b->path, path, dir, err);
-	if (r == 0 && !opaque)
-		r = vn_buf_addf(&b->path, err, "%s%s", dir ? "/" : "", base + 4);
+	enum vn_whiteout how;
+	int r = vn_whiteout_of(path, b->name, &b->path, &how, err);
 	if (r < 0)
 		return r;
-	struct vn_entry e = { .path = vn_buf_text(&b->path), .kind = opaque ? VN_KIND_OPAQUE : VN_KIND_WHITEOUT,
-			      .flags = VN_ENTRY_HIDES };
+	*ret_done = how != VN_WHITEOUT_NO;
+	if (how != VN_WHITEOUT_PATH && how != VN_WHITEOUT_OPAQUE)
+		return 0;
+	struct vn_entry e = { .path = vn_buf_text(&b->path), .flags = VN_ENTRY_HIDES,
+			      .kind = how == VN_WHITEOUT_OPAQUE ? VN_KIND_OPAQUE : VN_KIND_WHITEOUT };
 	return add_record(b, &e, err);
 }
 
