@@ -3,7 +3,7 @@
 
 #define AT(field) offsetof(struct once_options, field)
 const struct opt once_own_options[] = {
-	{ "now", 0, OPT_FLAG, AT(now), NULL, "whatever windows, budgets, the inhibit file, a pin and an earlier refusal say", NULL },
+	{ "now", 0, OPT_FLAG, AT(now), NULL, "whatever windows, budgets, the inhibit file and an earlier refusal say", NULL },
 	{ "dry-run", 0, OPT_FLAG, AT(dry_run), NULL, "ask and plan, change nothing", NULL },
 	{ "allow-downgrade", 0, OPT_FLAG, AT(allow_downgrade), NULL, "a lower release counter may follow, this once", NULL },
 	{ 0 },
