@@ -120,8 +120,10 @@ static int open_keys(struct signing *s, struct vn_err *err)
 {
 	VN_AUTO(vn_passphrase) passphrase = { .len = 0 };
 	size_t n = count(s->settings.keys);
-	if (!n)
-		return vn_fail(err, VN_EUSAGE, "there is no key to sign with");
+	if (!n) {
+		vn_fail(err, VN_EUSAGE, "there is no key to sign with");
+		return vn_hint(err, "Name a private key: --key FILE.");
+	}
 	if (n > MOST_KEYS)
 		return vn_fail(err, VN_ELIMIT, "more than %d keys to sign with", MOST_KEYS);
 	int rc = vn_passphrase_read(s->settings.passphrase_file, &passphrase, err);

@@ -243,8 +243,10 @@ int vn_public_keys_open(const char *const *files, size_t n, struct vn_public_key
 	VN_CLEANUP(keys_close_p) struct vn_public_keys *keys = calloc(1, sizeof(*keys));
 	if (!keys)
 		return vn_nomem(err);
-	if (!n)
-		return vn_fail(err, VN_EUSAGE, "no public key is named, and without one nothing can be verified");
+	if (!n) {
+		vn_fail(err, VN_EUSAGE, "there is no public key, and without one nothing can be verified");
+		return vn_hint(err, "Name one: --key FILE.");
+	}
 	for (size_t i = 0; i < n; i++) {
 		int rc = vn_keys_add_public(keys, files[i], err);
 		if (rc < 0)
