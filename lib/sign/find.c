@@ -277,7 +277,7 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 	if (!other)
 		return vn_fail(err, VN_EREFUSED, "%s is not signed: there is no signature over %s", name, digest->text);
 	if (other->key)
-		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: of the one by %s, %s", name, digest->text,
+		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: one is by %s, but %s", name, digest->text,
 			       other->key->file, other->reason);
 	if (strcmp(other->reason, BY_NONE))
 		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: %s", name, digest->text, other->reason);

@@ -27,7 +27,7 @@ job_help() {
     local command all bad=0 rc
     build_gcc >/dev/null
     mapfile -t all < <(all_commands_of)
-    for command in diff rebase delta inspect copy login logout version completion help; do
+    for command in diff rebase delta inspect copy sign verify login logout version completion help; do
         [[ " ${all[*]} " == *" $command "* ]] || {
             echo "veneer help does not list $command"
             bad=1
