@@ -1,4 +1,4 @@
-/* What this module's tests share: keys made here, and a place in memory that is a source with tags beside each other, and a sink. */
+/* What this module's tests share: keys, and a place in memory that is a source with tags beside each other, and a sink. */
 #ifndef VN_SIGN_FIXTURE_H
 #define VN_SIGN_FIXTURE_H
 #include "image/sink.h"
@@ -151,8 +151,8 @@ static inline void place_empty(struct place *p)
 	memset(p, 0, sizeof(*p));
 }
 
-static inline int place_manifest(struct vn_source *s, const struct vn_desc *child, struct vn_buf *ret_bytes, struct vn_desc *ret_desc,
-				 struct vn_err *err)
+static inline int place_manifest(struct vn_source *s, const struct vn_desc *child, struct vn_buf *ret_bytes,
+				 struct vn_desc *ret_desc, struct vn_err *err)
 {
 	struct place *p = ((struct place_source *)s)->place;
 	const struct vn_desc *want = child;

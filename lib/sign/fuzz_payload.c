@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vn_digest digest;
 	if (vn_digest_of("image", 5, &digest, &err) < 0)
 		return 0;
-	if (vn_sign_payload_read(data, size, &digest, &payload, &err) == 0 && (!payload.annotations || payload.has_release != !!payload.release))
+	if (vn_sign_payload_read(data, size, &digest, &payload, &err) == 0 &&
+	    (!payload.annotations || payload.has_release != !!payload.release))
 		abort();
 	err = (struct vn_err){ 0 };
 	if (vn_sign_statement_read(data, size, &digest, &statement, &err) == 0 &&

@@ -20,7 +20,8 @@ static int read_manifest(struct vn_source *s, const struct vn_desc *child, struc
 	struct vn_digest digest;
 	if (vn_buf_add(ret_bytes, x->data, x->size, err) < 0 || vn_digest_of(x->data, x->size, &digest, err) < 0)
 		return -(int)err->code;
-	return child ? vn_desc_copy(child, ret_desc, err) : vn_desc_init(ret_desc, VN_MT_OCI_MANIFEST, &digest, (int64_t)x->size, err);
+	return child ? vn_desc_copy(child, ret_desc, err) : vn_desc_init(ret_desc, VN_MT_OCI_MANIFEST, &digest,
+									 (int64_t)x->size, err);
 }
 
 static int read_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err)

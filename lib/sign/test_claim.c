@@ -4,8 +4,8 @@
 #define IMAGE "sha256:" HEX("aaaa")
 #define OTHER "sha256:" HEX("bbbb")
 #define PAYLOAD(digest, type, optional)                                                                                  \
-	"{\"critical\":{\"identity\":{\"docker-reference\":\"r/a\"},\"image\":{\"docker-manifest-digest\":\"" digest "\"},\"type\":\"" type \
-	"\"},\"optional\":" optional "}"
+	"{\"critical\":{\"identity\":{\"docker-reference\":\"r/a\"},\"image\":{\"docker-manifest-digest\":\"" digest "\"}," \
+	"\"type\":\"" type "\"},\"optional\":" optional "}"
 #define TYPE "cosign container image signature"
 #define SUBJECT(hex, rest) "{\"digest\":{\"sha256\":\"" hex "\"}" rest "}"
 #define STATEMENT(type, subjects, predicate)                                                                             \
@@ -73,7 +73,8 @@ static void test_payload_refused(void)
 	no_payload("{\"critical\":{\"type\":\"" TYPE "\"}}", VN_EFORMAT, "lacks /critical/image");
 	no_payload("{\"critical\":{\"type\":\"" TYPE "\",\"image\":{}}}", VN_EFORMAT, "docker-manifest-digest");
 	no_payload("{\"critical\":{\"image\":{\"docker-manifest-digest\":\"" IMAGE "\"}}}", VN_EFORMAT, "type");
-	no_payload(PAYLOAD(IMAGE, "atomic container signature", "null"), VN_EFORMAT, "/critical/type is \"atomic container signature\"");
+	no_payload(PAYLOAD(IMAGE, "atomic container signature", "null"), VN_EFORMAT,
+		   "/critical/type is \"atomic container signature\"");
 	no_payload(PAYLOAD(OTHER, TYPE, "null"), VN_EREFUSED, "it signs another image, " OTHER);
 	/* the beginning of the digest is not the digest */
 	no_payload(PAYLOAD("sha256:aaaa", TYPE, "null"), VN_EREFUSED, "another image");
@@ -112,8 +113,9 @@ static void test_statement(void)
 {
 	good(vn_sign_statement_read, STATEMENT(V1, SUBJECT(HEX("aaaa"), ""), VN_SIGN_PREDICATE), 0, 0, "{}");
 	good(vn_sign_statement_read,
-	     STATEMENT(V1, SUBJECT(HEX("bbbb"), ",\"annotations\":{\"dev.veneer.release\":\"9\"}") "," SUBJECT(HEX("aaaa"), ",\"annotations\":{"
-		       "\"dev.veneer.release\":\"8\"}"), VN_SIGN_PREDICATE), 8, 0, "{\"dev.veneer.release\":\"8\"}");
+	     STATEMENT(V1, SUBJECT(HEX("bbbb"), ",\"annotations\":{\"dev.veneer.release\":\"9\"}") ","
+		       SUBJECT(HEX("aaaa"), ",\"annotations\":{\"dev.veneer.release\":\"8\"}"), VN_SIGN_PREDICATE),
+	     8, 0, "{\"dev.veneer.release\":\"8\"}");
 }
 
 static void test_statement_refused(void)
@@ -123,18 +125,21 @@ static void test_statement_refused(void)
 	no_statement("", VN_EFORMAT, "signed statement");
 	no_statement("[]", VN_EFORMAT, "object");
 	no_statement("{}", VN_EFORMAT, "_type");
-	no_statement(STATEMENT("https://in-toto.io/Statement/v0.1", SUBJECT(HEX("aaaa"), ""), VN_SIGN_PREDICATE), VN_EFORMAT, "/_type is");
+	no_statement(STATEMENT("https://in-toto.io/Statement/v0.1", SUBJECT(HEX("aaaa"), ""), VN_SIGN_PREDICATE), VN_EFORMAT,
+		     "/_type is");
 	no_statement(STATEMENT(V1, SUBJECT(HEX("aaaa"), ""), "https://spdx.dev/Document"), VN_EFORMAT, "/predicateType is");
 	no_statement(STATEMENT(V1, "", VN_SIGN_PREDICATE), VN_EFORMAT, "has no subject");
 	no_statement(STATEMENT(V1, "7", VN_SIGN_PREDICATE), VN_EFORMAT, "has no digest");
 	no_statement(STATEMENT(V1, "{\"digest\":{\"sha256\":7}}", VN_SIGN_PREDICATE), VN_EFORMAT, "sha256");
 	no_statement(STATEMENT(V1, SUBJECT(HEX("bbbb"), ""), VN_SIGN_PREDICATE), VN_EREFUSED, "it signs another image");
 	no_statement(STATEMENT(V1, SUBJECT(HEX("AAAA"), ""), VN_SIGN_PREDICATE), VN_EREFUSED, "it signs another image");
-	no_statement(STATEMENT(V1, "{\"digest\":{\"sha512\":\"" HEX("aaaa") "\"}}", VN_SIGN_PREDICATE), VN_EREFUSED, "another image");
-	no_statement(STATEMENT(V1, SUBJECT(HEX("aaaa"), "") "," SUBJECT(HEX("aaaa"), ",\"annotations\":{\"a\":\"b\"}"), VN_SIGN_PREDICATE),
-		     VN_EFORMAT, "2 subjects have the same digest");
+	no_statement(STATEMENT(V1, "{\"digest\":{\"sha512\":\"" HEX("aaaa") "\"}}", VN_SIGN_PREDICATE), VN_EREFUSED,
+		     "another image");
+	no_statement(STATEMENT(V1, SUBJECT(HEX("aaaa"), "") "," SUBJECT(HEX("aaaa"), ",\"annotations\":{\"a\":\"b\"}"),
+			       VN_SIGN_PREDICATE), VN_EFORMAT, "2 subjects have the same digest");
 	no_statement(STATEMENT(V1, SUBJECT(HEX("aaaa"), ",\"annotations\":7"), VN_SIGN_PREDICATE), VN_EFORMAT, "annotations");
-	CHECK_OK(vn_buf_adds(&many, "{\"_type\":\"" V1 "\",\"predicateType\":\"" VN_SIGN_PREDICATE "\",\"subject\":[{}", &err), &err);
+	CHECK_OK(vn_buf_adds(&many, "{\"_type\":\"" V1 "\",\"predicateType\":\"" VN_SIGN_PREDICATE "\",\"subject\":[{}", &err),
+		 &err);
 	for (int i = 0; i < VN_MAX_SUBJECTS; i++)
 		CHECK_OK(vn_buf_adds(&many, ",{}", &err), &err);
 	CHECK_OK(vn_buf_adds(&many, "]}", &err), &err);
@@ -219,12 +224,15 @@ static void test_bundle_refused(void)
 	no_bundle("", VN_EFORMAT, "signature bundle");
 	no_bundle("[]", VN_EFORMAT, "object");
 	no_bundle("{}", VN_EFORMAT, "mediaType");
-	no_bundle(BUNDLE("application/vnd.dev.sigstore.bundle.v0.4+json", MATERIAL, ENVELOPE("e30=", INTOTO, SIG)), VN_EFORMAT, "/mediaType is");
+	no_bundle(BUNDLE("application/vnd.dev.sigstore.bundle.v0.4+json", MATERIAL, ENVELOPE("e30=", INTOTO, SIG)), VN_EFORMAT,
+		  "/mediaType is");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, "", ENVELOPE("e30=", INTOTO, SIG)), VN_EFORMAT, "lacks /verificationMaterial");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, "\"messageSignature\":{}"), VN_EFORMAT, "lacks /dsseEnvelope");
-	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", "text/plain", SIG)), VN_EFORMAT, "payloadType is \"text/plain\"");
+	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", "text/plain", SIG)), VN_EFORMAT,
+		  "payloadType is \"text/plain\"");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", INTOTO, "")), VN_EFORMAT, "signatures has 0 entries");
-	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", INTOTO, SIG "," SIG)), VN_EFORMAT, "signatures has 2 entries");
+	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", INTOTO, SIG "," SIG)), VN_EFORMAT,
+		  "signatures has 2 entries");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", INTOTO, "7")), VN_EFORMAT, "expected 1");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30=", INTOTO, "{}")), VN_EFORMAT, "sig");
 	no_bundle(BUNDLE(VN_SIGN_BUNDLE_TYPE, MATERIAL, ENVELOPE("e30", INTOTO, SIG)), VN_EFORMAT, "/dsseEnvelope/payload");

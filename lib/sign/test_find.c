@@ -121,7 +121,8 @@ static void put_layers(struct place *p, const struct vn_digest *digest, const ch
 	struct vn_err err = { 0 };
 	char tag[VN_SIGN_TAG];
 	vn_sign_tag(digest, tag);
-	CHECK_OK(vn_buf_addf(&bytes, &err, "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_MANIFEST "\",\"config\":{\"mediaType\":\""
+	CHECK_OK(vn_buf_addf(&bytes, &err,
+			     "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_MANIFEST "\",\"config\":{\"mediaType\":\""
 			     VN_MT_OCI_CONFIG "\",\"digest\":\"%s\",\"size\":2},\"layers\":[%s]}", digest->text, layers), &err);
 	place_put(p, tag, VN_MT_OCI_MANIFEST, bytes.data, bytes.len);
 }
@@ -139,7 +140,8 @@ static void put_signed(struct place *p, const struct vn_digest *digest, const ch
 	CHECK_OK(vn_key_sign(key, text, strlen(text), bytes, &len, &err), &err);
 	bytes[5] ^= spoil;
 	CHECK_OK(vn_base64_encode(bytes, len, &sig, &err), &err);
-	CHECK_OK(vn_buf_addf(&layer, &err, "{" SIG_TYPE ",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"%s\"}}",
+	CHECK_OK(vn_buf_addf(&layer, &err,
+			     "{" SIG_TYPE ",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"%s\"}}",
 			     blob.text, strlen(text), sig), &err);
 	put_layers(p, digest, vn_buf_text(&layer));
 }
@@ -185,13 +187,18 @@ static void test_hostile_layers(void)
 		const char *layer, *says;
 	} list[] = {
 		{ "{" SIG_TYPE "," BLOB ",\"size\":2}", "lacks the annotation" },
-		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"\"}}", "lacks the annotation" },
+		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"\"}}",
+		  "lacks the annotation" },
 		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"?\"}}", VN_SIGN_ANNOTATION },
-		{ "{" SIG_TYPE "," BLOB ",\"size\":70000,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}", "at most 65536" },
+		{ "{" SIG_TYPE "," BLOB ",\"size\":70000,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}",
+		  "at most 65536" },
 		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}", "no blob" },
-		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e30=\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}", "by none" },
-		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e2A=\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}", "signed payload" },
-		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e30gICAg\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}", "signed payload" },
+		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e30=\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}",
+		  "by none" },
+		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e2A=\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}",
+		  "signed payload" },
+		{ "{" SIG_TYPE "," BLOB ",\"size\":2,\"data\":\"e30gICAg\",\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"AAAA\"}}",
+		  "signed payload" },
 		{ "{" SIG_TYPE ",\"digest\":\"md5:00\",\"size\":2}", "digest" },
 		{ "{\"mediaType\":\"application/x\"," BLOB ",\"size\":2}", "is not signed" },
 		{ "7", "expected" },
@@ -223,7 +230,8 @@ static void test_caps(void)
 	refused(&p, ED_PUB, &digest, "257 signatures under one tag, at most 256");
 	memset(sig, 'A', VN_MAX_SIGNATURE_TEXT + 1);
 	vn_buf_clear(&layers);
-	CHECK_OK(vn_buf_addf(&layers, &err, "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"%s\"}}", sig), &err);
+	CHECK_OK(vn_buf_addf(&layers, &err,
+			     "{" SIG_TYPE "," BLOB ",\"size\":2,\"annotations\":{\"" VN_SIGN_ANNOTATION "\":\"%s\"}}", sig), &err);
 	put_layers(&p, &digest, vn_buf_text(&layers));
 	refused(&p, ED_PUB, &digest, "longer than 4096 characters");
 	free(sig);
@@ -275,7 +283,8 @@ static void test_long_digest(void)
 }
 
 /* ---- bundles, in a layout's list of referrers */
-static void put_bundle(struct place *p, const struct vn_digest *digest, const char *pem, const char *predicate, const char *type)
+static void put_bundle(struct place *p, const struct vn_digest *digest, const char *pem, const char *predicate,
+		       const char *type)
 {
 	VN_AUTO(vn_buf) bundle = VN_BUF(1 << 16), manifest = VN_BUF(1 << 16), index = VN_BUF(1 << 16);
 	VN_AUTO(vn_new_signature) s = { .key = NULL };
@@ -289,7 +298,8 @@ static void put_bundle(struct place *p, const struct vn_digest *digest, const ch
 	CHECK_OK(vn_sign_bundle_make(key->id, s.text.data, s.text.len, s.bytes, s.len, &bundle, &err), &err);
 	CHECK_OK(vn_sign_bundle_manifest(&image, &bundle, &manifest, &err), &err);
 	struct vn_digest m = place_add(p, manifest.data, manifest.len);
-	CHECK_OK(vn_buf_addf(&index, &err, "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_INDEX "\",\"manifests\":[{\"mediaType\":\""
+	CHECK_OK(vn_buf_addf(&index, &err,
+			     "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_INDEX "\",\"manifests\":[{\"mediaType\":\""
 			     VN_MT_OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu,\"artifactType\":\"%s\",\"annotations\":{\""
 			     VN_SIGN_PREDICATE_ANNOTATION "\":\"%s\"}}]}", m.text, manifest.len, type, predicate), &err);
 	snprintf(tag, sizeof(tag), "sha256-%s", vn_digest_hex(digest));

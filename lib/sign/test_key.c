@@ -36,13 +36,16 @@ static void test_secretbox(void)
 {
 	static const char key_hex[] = "1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389";
 	static const char nonce_hex[] = "69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37";
-	static const char box_hex[] = "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4476fb8c531a1186a"
-				      "c0dfc17c98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae"
-				      "90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74"
-				      "e355a5";
-	static const char plain_hex[] = "be075fc53c81f2d5cf141316ebeb0c7b5228c52a4c62cbd44b66849b64244ffce5ecbaaf33bd751a1ac728d45e6c6129"
-					"6cdc3c01233561f41db66cce314adb310e3be8250c46f06dceea3a7fa1348057e2f6556ad6b1318a024a838f21af1fde"
-					"048977eb48f59ffd4924ca1c60902e52f0a089bc76897040e082f937763848645e0705";
+	static const char box_hex[] =
+		"f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4"
+		"476fb8c531a1186ac0dfc17c98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738"
+		"b48eeee314a7cc8ab932164548e526ae90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de"
+		"56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5";
+	static const char plain_hex[] =
+		"be075fc53c81f2d5cf141316ebeb0c7b5228c52a4c62cbd44b66849b64244ffce5ecbaaf33bd751a"
+		"1ac728d45e6c61296cdc3c01233561f41db66cce314adb310e3be8250c46f06dceea3a7fa1348057"
+		"e2f6556ad6b1318a024a838f21af1fde048977eb48f59ffd4924ca1c60902e52f0a089bc76897040"
+		"e082f937763848645e0705";
 	uint8_t key[32], nonce[24], box[200], plain[200], out[200];
 	size_t len = (sizeof(box_hex) - 1) / 2;
 	struct vn_err err = { 0 };
@@ -151,8 +154,9 @@ static void test_sign_and_verify(void)
 /* RFC 8032, section 7.1, TEST 1: the empty message. The same bytes each time. */
 static void test_ed25519_vector(void)
 {
-	static const char want_hex[] = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
-				       "d25bf5f0595bbe24655141438e7a100b";
+	static const char want_hex[] =
+		"e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bac"
+		"c61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
 	VN_AUTO_KEY *key = private_key(ED_KEY);
 	uint8_t signature[VN_SIGNATURE_MOST], want[64];
 	struct vn_err err = { 0 };
@@ -229,8 +233,8 @@ static void sealed_refused(const char *json, int code, const char *says)
 }
 
 #define SEALED(kdf, n, r, cipher, nonce, box)                                                                            \
-	"{\"kdf\":{\"name\":\"" kdf "\",\"params\":{\"N\":" n ",\"r\":" r ",\"p\":1},\"salt\":\"AAAA\"},\"cipher\":{\"name\":\"" cipher \
-	"\",\"nonce\":\"" nonce "\"},\"ciphertext\":\"" box "\"}"
+	"{\"kdf\":{\"name\":\"" kdf "\",\"params\":{\"N\":" n ",\"r\":" r ",\"p\":1},\"salt\":\"AAAA\"}," \
+	"\"cipher\":{\"name\":\"" cipher "\",\"nonce\":\"" nonce "\"},\"ciphertext\":\"" box "\"}"
 #define NONCE24 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 static void test_sealed_refused(void)
@@ -242,7 +246,8 @@ static void test_sealed_refused(void)
 	sealed_refused(SEALED("scrypt", "32768", "8", "aes", NONCE24, NONCE24), VN_EFORMAT, "expected \"nacl/secretbox\"");
 	sealed_refused(SEALED("scrypt", "1073741824", "8", "nacl/secretbox", NONCE24, NONCE24), VN_EUNSAFE, "scrypt with N");
 	sealed_refused(SEALED("scrypt", "32768", "8000", "nacl/secretbox", NONCE24, NONCE24), VN_EUNSAFE, "scrypt with N");
-	sealed_refused(SEALED("scrypt", "32768", "8", "nacl/secretbox", "AAAA", NONCE24), VN_EFORMAT, "/cipher/nonce has 3 bytes");
+	sealed_refused(SEALED("scrypt", "32768", "8", "nacl/secretbox", "AAAA", NONCE24), VN_EFORMAT,
+		       "/cipher/nonce has 3 bytes");
 	sealed_refused(SEALED("scrypt", "32768", "8", "nacl/secretbox", NONCE24, "AAAA"), VN_EFORMAT, "too few for a key");
 	sealed_refused(SEALED("scrypt", "32768", "8", "nacl/secretbox", NONCE24, "?"), VN_EFORMAT, "/ciphertext");
 }
