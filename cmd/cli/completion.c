@@ -299,7 +299,7 @@ static void zsh(const struct cmd_call *call)
 		  "@ID@() {\n");
 	zsh_commands(call, call->program->commands);
 	put(call, "}\n"
-		     "if [ \"$funcstack[1]\" = @ID@ ]; then @ID@ \"$@\"; else compdef @ID@ @PROGRAM@; fi\n");
+		     "if [ \"$funcstack[1]\" = _@PROGRAM@ ]; then @ID@ \"$@\"; else compdef @ID@ @PROGRAM@; fi\n");
 }
 
 /* ---- fish */
@@ -360,8 +360,11 @@ static void fish_argument(const struct cmd_call *call, const struct vn_cmd *cmd,
 
 static void fish_command(const struct cmd_call *call, const struct vn_cmd *cmd)
 {
-	if (cmd->args[0].name)
-		fish_argument(call, cmd, cmd->args);
+	const struct opt_positional *first = cmd->args;
+	bool image = first->name && !first->values && !for_commands(first) && !for_subcommands(first) && !for_registry(first);
+
+	if (first->name && (!image || cmd->files || call->program->transports))
+		fish_argument(call, cmd, first);
 	for (const struct opt *const *group = cmd->groups; *group; group++)
 		for (const struct opt *opt = *group; opt->name; opt++)
 			fish_option(call, cmd, opt);

@@ -15,7 +15,8 @@ struct cmd_common {
 };
 extern const struct opt cmd_registry_options[], cmd_cache_options[];
 
-extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_delta, cmd_inspect, cmd_copy, cmd_login, cmd_logout, cmd_help;
+extern const struct vn_cmd cmd_diff, cmd_rebase, cmd_delta, cmd_inspect, cmd_copy, cmd_sign, cmd_verify, cmd_login, cmd_logout,
+	cmd_help;
 extern const struct cli_program cmd_program;
 
 /* The library's handle with the options of the command line. */

@@ -2,8 +2,8 @@
 #include "cmd.h"
 
 static const struct vn_cmd *const commands[] = {
-	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion,
-	&cmd_help, NULL,
+	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_sign, &cmd_verify, &cmd_login, &cmd_logout,
+	&cmd_version, &cmd_completion, &cmd_help, NULL,
 };
 
 static const char *libraries(void)

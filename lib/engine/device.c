@@ -12,6 +12,21 @@ void vn_held_release(struct vn_held *h)
 	memset(h, 0, sizeof(*h));
 }
 
+/* Kinds that hand nothing over need no folder to do it in. */
+static int open_oci(const char *endpoint, const char *scratch, const struct vn_events *events, struct vn_engine **ret,
+		    struct vn_err *err)
+{
+	(void)scratch;
+	return vn_engine_oci_open(endpoint, events, ret, err);
+}
+
+static int open_rootfs(const char *endpoint, const char *scratch, const struct vn_events *events, struct vn_engine **ret,
+		       struct vn_err *err)
+{
+	(void)scratch;
+	return vn_engine_rootfs_open(endpoint, events, ret, err);
+}
+
 static const struct kind {
 	const char *name;
 	opener *open;
@@ -19,6 +34,8 @@ static const struct kind {
 	{ "moby", vn_engine_moby_open },
 	{ "containerd", vn_engine_containerd_open },
 	{ "podman", vn_engine_podman_open },
+	{ "oci", open_oci },
+	{ "rootfs", open_rootfs },
 };
 
 int vn_engine_open(const char *kind, const char *endpoint, const char *scratch, const struct vn_events *events,

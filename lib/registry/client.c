@@ -356,7 +356,9 @@ static int try_once(struct vn_client *c, const struct vn_call *call, const char 
 	*ret_trouble = a.trouble;
 	if (n < 0)
 		return n;
-	if (r.status == 401 && vn_client_home(c, &a.at) &&
+	if (!vn_client_home(c, &a.at))
+		*ret_trouble = VN_HTTP_AWAY;
+	else if (r.status == 401 &&
 	    vn_auth_refused(c->auth, &r, scope, vn_buf_text(&a.line), a.fresh, ret_again, err) < 0)
 		return -err->code;
 	*ret = r;
@@ -398,7 +400,8 @@ static int again_or_not(struct vn_client *c, const struct vn_call *call, unsigne
 	vn_refusal_what(c, call, what);
 	if (n == 0) {
 		vn_refusal_said(r, said, sizeof said);
-		vn_fail(err, VN_ENETWORK, "%s answered %s to the %s", c->registry, said, what);
+		vn_fail(err, VN_ENETWORK, "%s%s answered %s to the %s", trouble == VN_HTTP_AWAY ? "the storage of " : "", c->registry,
+			said, what);
 		if (r->status == 429)
 			vn_hint(err, "Its rate limit is used up: wait, or log in for a higher one.");
 	}
@@ -436,14 +439,16 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 		}
 		if (n == 0 && again && prove && proofs++ < MOST_PROOFS)
 			continue;
-		if (n == 0 && prove && !call->soft && (r.status == 401 || r.status == 403)) {
+		/* the storage behind a registry refuses links that are too old; the registry gives new ones */
+		bool old_link = n == 0 && r.status == 403 && trouble == VN_HTTP_AWAY;
+		if (n == 0 && prove && !call->soft && !old_link && (r.status == 401 || r.status == 403)) {
 			struct vn_answer answer;
 			vn_answer_read(&r, &answer);
 			char detail[300];
 			snprintf(detail, sizeof detail, "%u%s%s", r.status, *answer.text ? " " : "", answer.text);
 			return vn_refusal_denied(c, call, r.status, detail, err);
 		}
-		if (n == 0 && !vn_client_worth_retry(r.status)) {
+		if (n == 0 && !old_link && !vn_client_worth_retry(r.status)) {
 			*ret = r;
 			r = (struct vn_http_response){ 0 };
 			return 0;
@@ -474,8 +479,8 @@ static int ping(struct vn_client *c, struct vn_err *err)
 {
 	static const struct vn_call call = { .method = "GET", .path = "/v2/" };
 	VN_AUTO(vn_http_response) r = { 0 };
-	enum vn_http_trouble trouble = VN_HTTP_FINE;
-	bool again = false;
+	enum vn_http_trouble trouble;
+	bool again;
 	int n = 0;
 
 	if (c->origin.tls && vn_host_kind(c->origin.host) == VN_HOST_LOOPBACK) {
@@ -487,12 +492,9 @@ static int ping(struct vn_client *c, struct vn_err *err)
 			return n;
 		}
 	}
-	struct vn_call first = call;
-	n = run(c, &first, false, &r, err);
-	if (n < 0)
-		return n;
-	c->asked = r.status == 401;
-	return 0;
+	n = run(c, &call, false, &r, err);
+	c->asked = n == 0 && r.status == 401;
+	return n;
 }
 
 /* The request itself is the first contact, and a 401 says how to prove who asks. Only loopback hosts may lack TLS. */

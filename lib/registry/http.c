@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <time.h>
 
+#define LEAST_PROGRESS 1024          /* bytes in the time after which silence is a stall: 17 a second by default */
+
 /* ---- set-up */
 static pthread_mutex_t setup = PTHREAD_MUTEX_INITIALIZER;
 
@@ -124,7 +126,10 @@ static int lane_take(struct vn_http *http, struct vn_lane **ret, struct vn_err *
 static int stalled(struct vn_transfer *t, unsigned ms, struct vn_err *err)
 {
 	t->trouble = VN_HTTP_STALLED;
-	return vn_fail(err, VN_ENETWORK, "nothing moved between here and %s for %.3g seconds", t->peer, ms / 1000.0);
+	if (t->moved == t->mark)
+		return vn_fail(err, VN_ENETWORK, "nothing moved between here and %s for %.3g seconds", t->peer, ms / 1000.0);
+	return vn_fail(err, VN_ENETWORK, "only %llu bytes moved between here and %s in %.3g seconds",
+		       (unsigned long long)(t->moved - t->mark), t->peer, ms / 1000.0);
 }
 
 static int cut(struct vn_transfer *t, struct vn_err *err)
@@ -201,27 +206,30 @@ static int perform(struct vn_transfer *t, struct vn_err *err)
 	return 0;
 }
 
-/* Only time spent waiting counts as a stall, so a slow consumer is not taken for a slow server. A registry hashes and moves
- * an upload before it answers: that silence may last five times as long. */
+/* Only time spent waiting counts as a stall, so a slow consumer is not taken for a slow server. A server that gives a byte now and
+ * then stalls too; an engine on its socket may take its time. A registry hashes and moves an upload before it answers: that
+ * silence may last five times as long. */
 static int drive(struct vn_transfer *t, bool (*enough)(const struct vn_transfer *), struct vn_err *err)
 {
-	uint64_t since = now_ms();
+	uint64_t least = t->engine ? 1 : LEAST_PROGRESS;
 
 	for (;;) {
-		uint64_t moved = t->moved, limit = t->http->stall_ms;
+		uint64_t limit = t->http->stall_ms;
 		if (perform(t, err) < 0)
 			return -err->code;
+		if (t->moved - t->mark >= least) {
+			t->mark = t->moved;
+			t->waited = 0;
+		}
 		if (t->over || enough(t))
 			return 0;
-		uint64_t now = now_ms();
-		if (t->moved != moved)
-			since = now;
 		if (t->body_done && (t->body_len < 0 || t->body_len > (int64_t)VN_HTTP_BLOCK))
 			limit *= 5;
-		if (now - since >= limit)
+		if (t->waited >= limit)
 			return stalled(t, (unsigned)limit, err);
-		uint64_t left = limit - (now - since);
+		uint64_t left = limit - t->waited, before = now_ms();
 		curl_multi_poll(t->lane->multi, NULL, 0, left < 1000 ? (int)left : 1000, NULL);
+		t->waited += now_ms() - before;
 	}
 }
 

@@ -221,6 +221,59 @@ static void test_web_page_for_a_blob(void)
 	CHECK_HAS(err.text, "answered with a web page, expected a blob");
 }
 
+/* A byte now and then is no progress. */
+static void test_slow_loris(void)
+{
+	char drops[120];
+	struct fake_step script[] = {
+		PING,
+		{ BLOB_PATH, NULL, "200\nTransfer-Encoding: chunked", drops, .drops = true },
+		{ BLOB_PATH, "Range: bytes=", "200", BLOB },
+		{ 0 },
+	};
+	VN_AUTO(vn_desc) desc = { 0 };
+	VN_AUTO(vn_buf) bytes = VN_BUF(100);
+	VN_AUTO_IN *in = NULL;
+	struct fake_world w;
+	struct vn_digest digest;
+	struct vn_err err = { 0 };
+	uint64_t begins;
+
+	size_t n = (size_t)snprintf(drops, sizeof drops, "%zx\r\n", strlen(BLOB));
+	snprintf(drops + n, sizeof drops - n, "%s\r\n0\r\n\r\n", BLOB);
+	fake_world_open(&w, script);
+	w.opt.stall_seconds = 1;
+	CHECK_OK(vn_digest_of(BLOB, strlen(BLOB), &digest, &err), &err);
+	CHECK_OK(vn_desc_init(&desc, VN_MT_OCI_LAYER, &digest, (int64_t)strlen(BLOB), &err), &err);
+	struct vn_source *s = fake_source(&w, "a:1");
+	CHECK_OK(vn_registry_blob_from(s, &desc, 0, &begins, &in, &err), &err);
+	CHECK_OK(vn_in_read_all(in, &bytes, &err), &err);
+	CHECK_STR(vn_buf_text(&bytes), BLOB);
+	CHECK_HAS(w.told, "bytes moved between here and");
+	vn_in_close(vn_steal(in));
+	vn_source_close(s);
+	fake_stop(&w.fake);
+}
+
+/* The storage behind the registry refuses the link once; the registry gives another one. */
+static void test_old_link(void)
+{
+	static const struct fake_step storage[] = {
+		{ "GET /old ", "!Authorization", "403", "<Error>Request has expired</Error>" },
+		{ "GET /new ", "Range: bytes=10-", "206\nContent-Range: bytes 10-35/36", &BLOB[10] },
+		{ 0 },
+	};
+	struct fake other;
+	char old[64], new[64];
+
+	fake_start(&other, storage);
+	snprintf(old, sizeof old, "307\nLocation: http://%s/old", other.host);
+	snprintf(new, sizeof new, "307\nLocation: http://%s/new", other.host);
+	const struct fake_step script[] = { PING, { BLOB_PATH, NULL, old, "" }, { BLOB_PATH, NULL, new, "" }, { 0 } };
+	continues_at(script, 10, 10);
+	fake_stop(&other);
+}
+
 static void test_token_ends_in_the_middle(void)
 {
 	static const struct fake_step script[] = {
@@ -312,6 +365,8 @@ int main(void)
 	RUN(test_blob_is_cut_again);
 	RUN(test_blob_with_lying_length);
 	RUN(test_web_page_for_a_blob);
+	RUN(test_slow_loris);
+	RUN(test_old_link);
 	RUN(test_token_ends_in_the_middle);
 	RUN(test_referrers);
 	RUN(test_other_sources);

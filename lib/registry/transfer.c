@@ -13,7 +13,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 	struct vn_transfer *t = user;
 	size_t len = size * n, all = len;
 
-	t->moved++;
+	t->moved += all;
 	if (t->head_done)                /* trailers */
 		return all;
 	while (len && (line[len - 1] == '\r' || line[len - 1] == '\n'))
@@ -49,7 +49,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	t->moved++;
+	t->moved += size * n;
 	t->failed = vn_buf_add(&t->data, data, size * n, &t->err) < 0;
 	return t->failed ? 0 : size * n;
 }
@@ -63,7 +63,6 @@ static size_t on_send(char *out, size_t size, size_t n, void *user)
 		want = (uint64_t)t->body_len - t->sent;
 	if (!t->body && t->body_len)
 		return CURL_READFUNC_PAUSE;
-	t->moved++;
 	ssize_t got = want ? vn_in_read(t->body, out, (size_t)want, &t->err) : 0;
 	if (!got && want && t->body_len >= 0)
 		got = vn_fail(&t->err, VN_EDIGEST, "what was to be sent ended after %llu of %lld bytes",
@@ -74,6 +73,7 @@ static size_t on_send(char *out, size_t size, size_t n, void *user)
 		return CURL_READFUNC_ABORT;
 	}
 	t->sent += (uint64_t)got;
+	t->moved += (uint64_t)got;
 	t->body_done = !got || (t->body_len >= 0 && t->sent == (uint64_t)t->body_len);
 	return (size_t)got;
 }
@@ -193,6 +193,7 @@ static void set_peer(struct vn_transfer *t, const struct vn_http_request *req, c
 	bool usual = url->port == (url->tls ? 443u : 80u);
 
 	snprintf(t->session, sizeof t->session, "%.240s:%u", url->host, url->port);
+	t->engine = req->unix_socket != NULL;
 	if (req->unix_socket) {
 		snprintf(t->peer, sizeof t->peer, "%s", req->unix_socket);
 		curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, req->unix_socket);

@@ -41,8 +41,10 @@ struct vn_transfer {
 	CURLcode result;
 	struct vn_in *body;
 	int64_t body_len;
-	uint64_t sent, moved;
+	uint64_t sent, moved;        /* bytes; moved: in both directions */
+	uint64_t mark, waited;       /* moved at the last progress; milliseconds of waiting since then */
 	bool body_done, failed;
+	bool engine;                 /* on a socket of this machine */
 	enum vn_http_trouble trouble;
 	struct vn_err err;           /* found inside a callback, when `failed` */
 };

@@ -12,8 +12,8 @@
 #define HEADER_V4 40u
 #define HEADER_V6 60u
 
-/* enum in the kernel's include/net/tcp_states.h, stable since tcp(7) shows it to programs */
-enum { ESTABLISHED = 1, SYN_SENT = 2, FIN_WAIT2 = 5, CLOSE_WAIT = 8 };
+/* the kernel's include/net/tcp_states.h, which tcp_info shows to programs */
+enum { ESTABLISHED = 1, SYN_SENT = 2, CLOSE_WAIT = 8 };
 
 struct entry {
 	int fd;
@@ -113,7 +113,7 @@ static bool count(struct vn_sockets *s, struct entry *e)
 		more(&s->wire->sent, &e->sent, (uint64_t)i.tcpi_segs_out * (e->header + SYN_OPTIONS));
 		return true;
 	}
-	if (!e->connected && i.tcpi_segs_in) {
+	if (!e->connected && (i.tcpi_state == ESTABLISHED || i.tcpi_state == CLOSE_WAIT || i.tcpi_bytes_received)) {
 		e->connected = true;
 		s->wire->connections++;
 	}

@@ -76,4 +76,12 @@
 #define VN_MAX_DELTA_UNPACKED (4ull << 30)  /* a file whose deflate streams a delta unpacks, on a disk of the device */
 #define VN_MAX_JOURNAL (4u << 20)         /* the device's journal */
 #define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
+#define VN_MAX_KEY_FILE (64u << 10)       /* PEM file of keys, file of a passphrase */
+#define VN_MAX_PUBLIC_KEYS 32             /* keys that a signature may be by */
+#define VN_MAX_SCRYPT_MEMORY (160u << 20) /* for opening a private key: 128 MiB and a little at the strongest setting in use */
+#define VN_MAX_SIGNATURES 256             /* signatures looked at of one image, in each form */
+#define VN_MAX_SIGNED_TEXT (64u << 10)    /* what is signed: a payload or a statement */
+#define VN_MAX_SIGNATURE_TEXT 4096        /* base64 of one signature; RSA with 4,096 bits takes 684 */
+#define VN_MAX_BUNDLE (256u << 10)        /* one Sigstore bundle, with entries of a transparency log */
+#define VN_MAX_SUBJECTS 64                /* of one in-toto statement */
 #endif
