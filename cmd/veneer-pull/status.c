@@ -32,16 +32,16 @@ static const char *step_words(const char *step)
 	return step;
 }
 
-/* Its label, and the beginning of its digest where the label is the tag, or another release's too. */
+/* Its label; with the beginning of its digest where another release has the same, and that alone where the label is the tag. */
 static void add_name(struct text *text, const struct vn_pull_status *status, const struct vn_pull_release *release)
 {
 	const char *tag = strrchr(short_name(status->reference), ':');
-	bool alone = *release->label && !(tag && !strcmp(tag + 1, release->label));
+	bool says_nothing = !*release->label || (tag && !strcmp(tag + 1, release->label)), alone = true;
 
 	for (size_t i = 0; i < status->nreleases; i++)
 		alone &= &status->releases[i] == release || strcmp(status->releases[i].label, release->label) != 0;
-	cmd_add_release(text, release->label, release->digest);
-	if (alone || !*release->label)
+	cmd_add_release(text, says_nothing ? "" : release->label, release->digest);
+	if (alone || says_nothing)
 		return;
 	text_add(text, " (");
 	cmd_add_release(text, "", release->digest);
