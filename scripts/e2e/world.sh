@@ -290,3 +290,43 @@ on() {
     shift
     docker -H "unix://$run_dir/$name/sock" "$@"
 }
+
+# start_containerd NAME [--data DIR]: a containerd of its own, without the parts for Kubernetes.
+start_containerd() {
+    local name=$1 d=$run_dir/$1 data
+    data=$d/data
+    if [ "${2:-}" = --data ]; then data=$3; fi
+    mkdir -p "$d" "$data" "$d/opt"
+    cat >"$d/config.toml" <<END
+version = 2
+root = "$data"
+state = "$d/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "$d/sock"
+END
+    containerd --config "$d/config.toml" >"$d/log" 2>&1 </dev/null &
+    echo $! >"$d/pid"
+    wait_for 60 "containerd $name" "$d/log" ctr --address "$d/sock" version
+}
+
+stop_containerd() { stop_pidfile "$run_dir/$1/pid"; }
+
+# ctr_on DEVICE CTR-ARGUMENTS...
+ctr_on() {
+    local name=$1
+    shift
+    ctr --address "$run_dir/$name/sock" "$@"
+}
+
+# podman_args DEVICE: what makes a podman of its own, which needs no service.
+podman_args() { printf -- '--root %s/data --runroot %s/run --storage-driver vfs' "$run_dir/$1" "$run_dir/$1"; }
+
+# podman_on DEVICE PODMAN-ARGUMENTS...
+podman_on() {
+    local name=$1 args=()
+    shift
+    mkdir -p "$run_dir/$name"
+    read -ra args < <(podman_args "$name")
+    podman "${args[@]}" "$@"
+}

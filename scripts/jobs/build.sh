@@ -113,6 +113,7 @@ job_install() {
         return 1
     fi
     "$root/d/opt/veneer/bin/veneer" version
+    "$root/d/opt/veneer/bin/veneer-pull" version
 
     install_make uninstall
     if find "$root/d" ! -type d | grep .; then
