@@ -32,7 +32,7 @@ device_is() {
     moby) endpoint=unix://$run_dir/moby/sock ;;
     *) endpoint=$device/root ;;
     esac
-    device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state" --plain-http)
+    device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state")
 }
 
 # pull VERB [ARGUMENT]...: stdout in $out, stderr in $err, status in $rc.
@@ -50,10 +50,10 @@ pull_faulty() {
     shift
     rc=0
     # the shell's word about a process that was killed is not wanted
-    { faulty "${set[@]}" "$veneer_pull" once "${device_options[@]}" --format json --now "$@" "$followed" >"$out" 2>"$err" || rc=$?; } \
+    { faulty "${set[@]}" "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$@" "$followed" >"$out" 2>"$err" || rc=$?; } \
         2>/dev/null
 }
-once() { pull once --now "$followed"; }
+once() { pull once --now --plain-http "$followed"; }
 
 # device_prepare: a device with the releases 1 and thin-2, the first in full and the second by its delta; then the channel names
 # thin-3. Sets old and new, the digests of thin-2 and thin-3.

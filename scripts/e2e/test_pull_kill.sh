@@ -91,7 +91,7 @@ at_random() {
     local pid again=1
     while [ $again = 1 ]; do
         rc=0
-        "$veneer_pull" once "${device_options[@]}" --format json --now "$followed" >"$out" 2>"$err" &
+        "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$followed" >"$out" 2>"$err" &
         pid=$!
         sleep "$(printf '0.%03d' $((RANDOM % (took < 900 ? took : 900))))"
         kill -KILL $pid 2>/dev/null || true

@@ -73,7 +73,7 @@ cut_at_random() { # N
     local pid how
     read -r _ how <<<"$(cut_words "$1")"
     rc=0
-    "$veneer_pull" once "${device_options[@]}" --format json --now "$followed" >"$out" 2>"$err" &
+    "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$followed" >"$out" 2>"$err" &
     pid=$!
     sleep "$(printf '%d.%03d' $((RANDOM % (took + 50) / 1000)) $((RANDOM % 1000 * took / 1000 % 1000)))"
     # what it says after the cut does not count
