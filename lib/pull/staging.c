@@ -347,7 +347,10 @@ static void staged_close(struct vn_source *source)
 	free(source);
 }
 
-static const struct vn_source_ops staged_ops = { .manifest = staged_manifest, .blob = staged_blob, .close = staged_close };
+/* What is not there yet crosses the network: nothing is read of it before the journal says so. */
+static const struct vn_source_ops staged_ops = {
+	.remote = true, .manifest = staged_manifest, .blob = staged_blob, .close = staged_close
+};
 
 int vn_staging_source_open(struct vn_source *far, const struct vn_staging *staging, struct vn_source **ret, struct vn_err *err)
 {
