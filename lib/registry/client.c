@@ -49,7 +49,7 @@ void vn_client_close(struct vn_client *c)
 	vn_auth_close(c->auth);
 	vn_trust_close(c->trust);
 	vn_http_close(c->http);
-	vn_memory_close(c->memory);
+	vn_memory_close(c->memory, c->events);
 	vn_url_release(&c->origin);
 	if (c->opt.password)
 		explicit_bzero((char *)(uintptr_t)c->opt.password, strlen(c->opt.password));
