@@ -22,7 +22,7 @@ struct vn_client {
 	struct vn_auth *auth;
 	struct vn_url origin;
 	bool named_port, ready, asked;
-	bool guessed;                        /* that TLS is not spoken there, since it was not at another time */
+	bool guessed;                        /* that TLS is spoken there or not, as it was at another time */
 	bool http1;                          /* HTTP/2 broke */
 	char warning[200];                   /* the last Warning header that was told */
 };
@@ -49,7 +49,7 @@ void vn_client_close(struct vn_client *c)
 	vn_auth_close(c->auth);
 	vn_trust_close(c->trust);
 	vn_http_close(c->http);
-	vn_memory_close(c->memory);
+	vn_memory_close(c->memory, c->events);
 	vn_url_release(&c->origin);
 	if (c->opt.password)
 		explicit_bzero((char *)(uintptr_t)c->opt.password, strlen(c->opt.password));
@@ -507,16 +507,17 @@ static int first_contact(struct vn_client *c, struct vn_err *err)
 
 	if (!c->origin.tls || vn_host_kind(c->origin.host) != VN_HOST_LOOPBACK)
 		return 0;
-	set_tls(c, false);
-	c->guessed = vn_auth_known(c->auth);
+	for (int tls = 1; tls >= 0 && !c->guessed; tls--) {
+		set_tls(c, tls);
+		c->guessed = vn_auth_known(c->auth);
+	}
 	if (c->guessed)
 		return 0;
 	set_tls(c, true);
-	if (try_once(c, &call, "", false, &r, &again, &trouble, err) == 0)
-		return 0;
-	if (!try_plain(c, trouble))
-		return trouble == VN_HTTP_UNTRUSTED ? -(int)err->code : 0;
-	set_tls(c, false);
+	int n = try_once(c, &call, "", false, &r, &again, &trouble, err);
+	if (n < 0 && !try_plain(c, trouble))
+		return trouble == VN_HTTP_UNTRUSTED ? n : 0;
+	set_tls(c, n == 0);
 	vn_auth_remember(c->auth);
 	return 0;
 }
