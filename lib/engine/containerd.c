@@ -144,7 +144,8 @@ static int find_incoming(struct vn_ctr *c, const struct vn_incoming *in, const c
 	if (rc == 0 && (rc = vn_ctr_find(c, full, &image, err)) == -VN_ENOTFOUND)
 		rc = vn_fail(err, VN_EDIGEST, "documents of %s are not in containerd", in->name);
 	if (rc == 0 && !vn_digest_equal(&image.digest, &in->image->desc.digest))
-		rc = vn_fail(err, VN_EDIGEST, "%s is %s in containerd instead of %s", in->name, image.digest.text, in->image->desc.digest.text);
+		rc = vn_fail(err, VN_EDIGEST, "%s is %s in containerd instead of %s", in->name, image.digest.text,
+			     in->image->desc.digest.text);
 	if (rc < 0)
 		return rc;
 	*ret = image;

@@ -15,7 +15,7 @@ static int answers(const struct vn_ctr *c, struct vn_err *err)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	if (strlen(c->address) >= sizeof(a.sun_path))
 		return vn_fail(err, VN_EUSAGE, "%.200s is too long for the path of a socket", c->address);
-	strcpy(a.sun_path, c->address);
+	memcpy(a.sun_path, c->address, strlen(c->address) + 1);
 	VN_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot make a socket");

@@ -61,7 +61,8 @@ static inline void made_open(struct made *m, const char *text)
 		text = bar ? bar + 1 : NULL;
 	}
 	snprintf(m->config, sizeof(m->config),
-		 "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"x\"]},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}",
+		 "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"x\"]},"
+		 "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}",
 		 vn_buf_text(&ids));
 	CHECK_OK(vn_digest_of(m->config, strlen(m->config), &digest, &err), &err);
 	snprintf(m->manifest, sizeof(m->manifest),

@@ -1,10 +1,10 @@
-/* A Docker engine for tests: one connection at a time, answers from a table, what was sent is kept. Behind a fixture that has
- * fixture_dir, fixture_begin and fixture_end. */
+/* A Docker engine for tests: one connection at a time, answers from a table, what was sent is kept. */
 #ifndef VN_ENGINE_FAKE_DOCKER_H
 #define VN_ENGINE_FAKE_DOCKER_H
-#include "util/err.h"
+#include "util/test.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -92,15 +92,15 @@ static inline void *engine_run(void *unused)
 	return NULL;
 }
 
-static inline void engine_begin(const struct answer *answers)
+/* Its socket is in `dir`, and DOCKER_HOST names it. */
+static inline void engine_begin(const char *dir, const struct answer *answers)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	char host[600];
-	fixture_begin();
 	engine.answers = answers;
 	engine.nloaded = 0;
 	engine.log[0] = engine.posted[0] = 0;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", fixture_dir);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", dir);
 	snprintf(host, sizeof(host), "unix://%s", a.sun_path);
 	setenv("DOCKER_HOST", host, 1);
 	engine.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -114,7 +114,6 @@ static inline void engine_end(void)
 	shutdown(engine.listener, SHUT_RDWR);
 	pthread_join(engine.thread, NULL);
 	close(engine.listener);
-	fixture_end();
 }
 
 #endif

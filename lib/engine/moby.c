@@ -54,8 +54,8 @@ static int moby_layers(struct vn_engine *e, const struct vn_manifest *manifest, 
 		rc = vn_docker_json(&m->docker, "/version", &ping, err);
 	if (rc < 0)
 		return rc;
-	*ret = manifest->nlayers != c->ndiff_ids || vn_docker_keeps_in_containerd(&m->docker)
-		       ? 0 : vn_docker_layers_present(&m->docker, c, NULL);
+	bool thin = manifest->nlayers == c->ndiff_ids && !vn_docker_keeps_in_containerd(&m->docker);
+	*ret = thin ? vn_docker_layers_present(&m->docker, c, NULL) : 0;
 	return 0;
 }
 
@@ -63,7 +63,8 @@ static int moby_layers(struct vn_engine *e, const struct vn_manifest *manifest, 
 /* What an engine gives every container of its own (moby, daemon/initlayer). */
 static const char *const own_files[] = { ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf" };
 
-static int compare_files(struct vn_moby *m, const struct vn_incoming *in, const struct vn_moby_container *c, const char *id, struct vn_err *err)
+static int compare_files(struct vn_moby *m, const struct vn_incoming *in, const struct vn_moby_container *c, const char *id,
+			 struct vn_err *err)
 {
 	VN_AUTO(vn_deep) d = { 0 };
 	VN_AUTO_FREE char *path = NULL;
@@ -236,7 +237,8 @@ static const char *moby_data(struct vn_engine *e)
 	struct vn_err ignored = { 0 };
 	VN_AUTO_JSON *json = NULL;
 	const char *root = NULL;
-	if (m->asked_root || vn_moby_reach(m, &ignored) < 0 || !m->docker.socket || vn_docker_json(&m->docker, "/info", &json, &ignored) < 0)
+	if (m->asked_root || vn_moby_reach(m, &ignored) < 0 || !m->docker.socket ||
+	    vn_docker_json(&m->docker, "/info", &json, &ignored) < 0)
 		return m->root;
 	struct vn_jv info = vn_jv_root(json, "info");
 	m->asked_root = true;
@@ -254,7 +256,7 @@ static int moby_sync(struct vn_engine *e, struct vn_err *err)
 	if (rc < 0)
 		return rc;
 	if (!m->docker.socket) {
-		vn_warn(e->events, "the engine at %s is not on this machine: that its images survive a power cut cannot be made sure", m->docker.where);
+		vn_warn(e->events, "the engine at %s is not on this machine: its images may not survive a power cut", m->docker.where);
 		return 0;
 	}
 	const char *root = moby_data(e);

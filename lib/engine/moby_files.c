@@ -99,7 +99,7 @@ int vn_moby_container(struct vn_moby *m, const char *image, struct vn_moby_conta
 	if (rc < 0)
 		return rc;
 	ret->m = m;
-	strcpy(ret->id, id);
+	memcpy(ret->id, id, strlen(id) + 1);
 	return 0;
 }
 

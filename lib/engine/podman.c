@@ -175,7 +175,8 @@ static int same(const struct vn_incoming *in, const struct vn_held *held, struct
 	const struct vn_config *config = &in->image->config;
 	const struct vn_digest *want = &in->image->manifest.config.digest;
 	if (!vn_digest_equal(&held->image, want))
-		return vn_fail(err, VN_EDIGEST, "podman took %s, but shows the image %s instead of %s", in->name, held->image.text, want->text);
+		return vn_fail(err, VN_EDIGEST, "podman took %s, but shows the image %s instead of %s", in->name, held->image.text,
+			       want->text);
 	bool equal = held->ndiff_ids == config->ndiff_ids;
 	for (size_t i = 0; equal && i < config->ndiff_ids; i++)
 		equal = vn_digest_equal(&held->diff_ids[i], &config->diff_ids[i]);

@@ -1,5 +1,6 @@
 #include "engine/command.h"
 #include "engine/device_fixture.h"
+#include "util/num.h"
 #include <signal.h>
 #include <time.h>
 
@@ -62,10 +63,19 @@ static void test_talkative(void)
 {
 	struct vn_err err = { 0 };
 	struct vn_command c = { 0 };
-	vn_command_add(&c, "sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789 >&2; i=$((i+1)); done; "
-		       "echo at last >&2; exit 1", NULL);
+	vn_command_add(&c, "sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789 >&2; "
+		       "i=$((i+1)); done; echo at last >&2; exit 1", NULL);
 	CHECK_EQ(vn_command_run(&c, NULL, &err), -VN_EIO);
 	CHECK_STR(c.said, "at last");
+}
+
+static int number(const struct vn_buf *text)
+{
+	uint64_t n = 0;
+	char digits[20];
+	snprintf(digits, sizeof(digits), "%.*s", (int)strcspn(vn_buf_text(text), "\n"), vn_buf_text(text));
+	CHECK(vn_parse_u64(digits, &n) && n > 1 && n < INT32_MAX);
+	return (int)n;
 }
 
 static void test_time(void)
@@ -78,7 +88,7 @@ static void test_time(void)
 	CHECK_HAS(err.text, "within 1 seconds");
 	/* what it started was killed too: gone, or waiting for its new parent */
 	char path[64], state = 0;
-	snprintf(path, sizeof(path), "/proc/%d/stat", atoi(vn_buf_text(&out)));
+	snprintf(path, sizeof(path), "/proc/%d/stat", number(&out));
 	for (int i = 0; i < 1000 && state != 'Z'; i++) {
 		static const struct timespec moment = { 0, 10000000 };
 		FILE *f = fopen(path, "r");
@@ -99,7 +109,7 @@ static void test_left_behind(void)
 	VN_AUTO(vn_buf) out = VN_BUF(100);
 	vn_command_add(&c, "sh", "-c", "sleep 1000 & echo $!", NULL);
 	CHECK_OK(vn_command_run(&c, &out, &err), &err);
-	pid_t left = atoi(vn_buf_text(&out));
+	pid_t left = number(&out);
 	CHECK(left > 1);
 	if (left > 1)
 		CHECK(kill(left, SIGKILL) == 0);

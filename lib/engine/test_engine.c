@@ -1,6 +1,18 @@
 #include "engine/engine.h"
-#include "store/fixture.h"
 #include "engine/fake_docker.h"
+#include "store/fixture.h"
+
+static void begin(const struct answer *answers)
+{
+	fixture_begin();
+	engine_begin(fixture_dir, answers);
+}
+
+static void end(void)
+{
+	engine_end();
+	fixture_end();
+}
 
 static struct vn_ref daemon_ref(const char *name)
 {
@@ -51,7 +63,7 @@ static void test_source(void)
 					  { "GET /images/cut:v1/get", 200, (const char *)t.at, 600 },
 					  { "GET /images/sick:v1/json", 500, "{\"message\":\"disk on fire\"}", 0 },
 					  { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	VN_AUTO_SOURCE *s = NULL, *none = NULL;
 	VN_AUTO(vn_ref) ref = daemon_ref("app:v1"), absent = daemon_ref("absent"), cut = daemon_ref("cut:v1"),
 			sick = daemon_ref("sick:v1");
@@ -64,7 +76,7 @@ static void test_source(void)
 	CHECK_HAS(err.text, "truncated");
 	CHECK_EQ(vn_docker_daemon_source_open(&sick, NULL, &none, &err), -VN_EIO);
 	CHECK_HAS(err.text, "disk on fire");
-	engine_end();
+	end();
 }
 
 static int send_image(const char *name, const char *layer, bool told, struct vn_err *err)
@@ -107,7 +119,7 @@ static void test_sink(void)
 	const struct answer answers[] = { { "POST /images/load", 200, "{\"stream\":\"Loaded image: app:v1\\n\"}\r\n", 0 },
 					  { "GET /images/app:v1/json", 200, x.inspect, 0 },
 					  { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	CHECK_OK(send_image("app:v1", "new layer", false, &err), &err);
 	CHECK(loaded_has("new layer"));
 	CHECK(loaded_has("\"RepoTags\":[\"app:v1\"]"));
@@ -120,7 +132,7 @@ static void test_sink(void)
 	CHECK_OK(k->ops->current(k, &now, &err), &err);
 	CHECK_STR(now.digest.text, x.config_id);
 	vn_sink_close(vn_steal(k));
-	engine_end();
+	end();
 }
 
 static void test_left_out(void)
@@ -134,19 +146,19 @@ static void test_left_out(void)
 					  { "GET /images/app:v1/json", 200, x.inspect, 0 },
 					  { "POST /images/load", 200, "{\"stream\":\"Loaded image: app:v1\\n\"}\r\n", 0 },
 					  { 0 } };
-	engine_begin(classic);
+	begin(classic);
 	CHECK_OK(send_image("app:v1", "base layer", true, &err), &err);
 	CHECK(!loaded_has("base layer"));
 	CHECK(loaded_has(x.layer_id + 7));
-	engine_end();
+	end();
 
 	struct answer containerd[6];
 	memcpy(containerd, classic, sizeof(classic));
 	containerd[0].body = "{\"Driver\":\"overlayfs\",\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]}";
-	engine_begin(containerd);
+	begin(containerd);
 	CHECK_OK(send_image("app:v1", "base layer", true, &err), &err);
 	CHECK(loaded_has("base layer"));
-	engine_end();
+	end();
 }
 
 static void test_load_fails(void)
@@ -156,7 +168,7 @@ static void test_load_fails(void)
 	expect_image("new layer", &x);
 	expect_image("other layer", &other);
 	struct answer answers[] = { { "POST /images/load", 200, "", 0 }, { "GET /images/app:v1/json", 200, x.inspect, 0 }, { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	answers[0].body = "{\"stream\":\"Loading\"}\r\n{\"errorDetail\":{\"message\":\"no space\"},\"error\":\"no space\"}\r\n";
 	CHECK_EQ(send_image("app:v1", "new layer", false, &err), -VN_EIO);
 	CHECK_HAS(err.text, "no space");
@@ -173,7 +185,7 @@ static void test_load_fails(void)
 	answers[0].body = "not json";
 	CHECK_EQ(send_image("app:v1", "new layer", false, &err), -VN_EIO);
 	CHECK_HAS(err.text, "not json");
-	engine_end();
+	end();
 }
 
 static void test_nobody(void)

@@ -13,7 +13,8 @@ static struct vn_engine *e;
 static void begin(const struct answer *answers)
 {
 	struct vn_err err = { 0 };
-	engine_begin(answers);
+	fixture_begin();
+	engine_begin(fixture_dir, answers);
 	CHECK_OK(vn_engine_open("moby", getenv("DOCKER_HOST"), fixture_dir, NULL, &e, &err), &err);
 }
 
@@ -21,6 +22,7 @@ static void end(void)
 {
 	vn_engine_close(e);
 	engine_end();
+	fixture_end();
 }
 
 /* What an engine shows of an image. */
