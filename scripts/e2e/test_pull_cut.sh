@@ -50,10 +50,11 @@ for ((at = step / 2; at < whole; at += step)); do
     if [ $((cuts % 2)) = 0 ]; then echo fin >"$proxy/how"; else echo rst >"$proxy/how"; fi
     passed_mark
     limit $at
-    rc=1
-    for ((runs = 0; runs < 5 && rc != 0; runs++)); do
+    came=1
+    for ((runs = 0; runs < 5 && came != 0; runs++)); do
         once
-        problem=$(device_problem)
+        came=$rc
+        device_look
         [ -z "$problem" ] || break
     done
     no_limit
@@ -61,7 +62,7 @@ for ((at = step / 2; at < whole; at += step)); do
     if [ -n "$problem" ]; then
         broken=$((broken + 1))
         not_ok "cut after $at bytes: the device" "$problem"
-    elif [ "$rc" != 0 ] || [ "$current" != "$new" ]; then
+    elif [ "$came" != 0 ] || [ "$current" != "$new" ]; then
         stuck=$((stuck + 1))
         not_ok "cut after $at bytes: no update after $runs runs" "$(what_it_said)"
     fi
@@ -81,5 +82,7 @@ limit each 60000
 rc=1
 for ((runs = 0; runs < 40 && rc != 0; runs++)); do once; done
 no_limit
-is "connections of 60,000 bytes: the update comes" "$rc $(device_problem) $current" "0  $new"
+came=$rc
+device_look
+is "connections of 60,000 bytes: the update comes" "$came $problem $current" "0  $new"
 less "and little is passed twice" "$(passed)" $((whole + 11 * overhead))

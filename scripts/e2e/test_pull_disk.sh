@@ -35,7 +35,7 @@ one_fault() {
         ;;
     esac
     claimed=$rc
-    problem=$(device_problem)
+    device_look
     if [ -n "$problem" ]; then
         broken=$((broken + 1))
         not_ok "$name: the device after it" "$problem"
@@ -43,7 +43,7 @@ one_fault() {
         broken=$((broken + 1))
         not_ok "$name: exit 0, and the old release runs"
     fi
-    problem=$(converged)
+    converge
     if [ -n "$problem" ]; then
         stuck=$((stuck + 1))
         not_ok "$name: $problem"
@@ -68,7 +68,8 @@ for e in "${engines[@]}"; do
     status "$e: the update undisturbed" 0
     points=$(fault_points)
     remember_tree new
-    is "$e: is whole" "$(device_problem)" ""
+    device_look
+    is "$e: is whole" "$problem" ""
 
     harmless=0 said=0 broken=0 stuck=0
     deeds=("ENOSPC ON=1" "EIO" "short" "EIO ON=1" "ENOSPC" "EROFS ON=1" "short ON=1")
@@ -92,16 +93,20 @@ for e in "${engines[@]}"; do
     once
     case $rc in [3-5]) ok "$e: a read-only state folder: exit $rc" ;; *) not_ok "$e: a read-only state folder: exit $rc" "$(what_it_said)" ;; esac
     has "$e: is named" "$err" "$device/state"
-    is "$e: and status still tells" "$(device_problem) $current" " $old"
+    device_look
+    is "$e: and status still tells" "$problem $current" " $old"
     umount "$device/state"
-    is "$e: written again, the update comes" "$(converged)" ""
+    converge
+    is "$e: written again, the update comes" "$problem" ""
 
     # ---- a clock that was not set
     device_reset "$run_dir/saved"
     pull_faulty CLOCK=42 --
     status "$e: the update with the clock in 1970" 0
-    is "$e: is whole" "$(device_problem) $current" " $new"
+    device_look
+    is "$e: is whole" "$problem $current" " $new"
     once
     status "$e: and the clock set again: nothing to do" 0
-    is "$e: the release stays" "$(device_problem) $current" " $new"
+    device_look
+    is "$e: the release stays" "$problem $current" " $new"
 done

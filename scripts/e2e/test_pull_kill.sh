@@ -51,7 +51,7 @@ kill_begin() {
     whole=$(pulled_bytes reg)
     points=$(fault_points)
     remember_tree new
-    problem=$(device_problem)
+    device_look
     is "$1: is whole" "$problem" ""
     printf '# %s: %d write points, %d ms, %d bytes of blobs\n' "$1" "$points" "$took" "$whole"
     if [ "$points" -gt 10 ]; then ok "$1: write points are seen"; else not_ok "$1: write points are seen" "$points"; fi
@@ -69,13 +69,13 @@ one_kill() {
         survived=$((survived + 1))
         if [ "$rc" != 0 ]; then not_ok "$name: exit $rc without a kill" "$(what_it_said)"; fi
     fi
-    problem=$(device_problem)
+    device_look
     if [ -n "$problem" ]; then
         broken=$((broken + 1))
         not_ok "$name: the device after it" "$problem"
     fi
     if [ "$current" = "$new" ]; then was_new=$((was_new + 1)); fi
-    problem=$(converged)
+    converge
     if [ -n "$problem" ]; then
         stuck=$((stuck + 1))
         not_ok "$name: $problem"
@@ -91,7 +91,7 @@ at_random() {
     local pid again=1
     while [ $again = 1 ]; do
         rc=0
-        "$veneer_pull" once "${device_options[@]}" --format json --now "$followed" >"$out" 2>"$err" &
+        "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$followed" >"$out" 2>"$err" &
         pid=$!
         sleep "$(printf '0.%03d' $((RANDOM % (took < 900 ? took : 900))))"
         kill -KILL $pid 2>/dev/null || true
