@@ -21,7 +21,7 @@ static void put_failure(struct out *out, const struct vn_err *why, struct text *
 static void put_outcome(struct out *out, const struct vn_pull_report *report, bool quiet, struct text *line)
 {
 	text_add(line, report->sentence ? report->sentence : "");
-	if (report->why && *report->why)
+	if (cmd_adds_why(report))
 		text_addf(line, " (%s)", report->why);
 	if (quiet && report->outcome == VN_PULL_CURRENT)
 		return;

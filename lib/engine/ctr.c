@@ -169,6 +169,7 @@ static int resolve(struct vn_ctr *c, struct vn_ctr_image *image, struct vn_err *
 	VN_AUTO(vn_index) index = { 0 };
 	enum vn_kind kind = VN_KIND_UNKNOWN;
 	const char *type = NULL;
+	image->digest = image->target;
 	int rc = vn_ctr_content(c, &image->target, &bytes, err);
 	if (rc == 0)
 		rc = vn_manifest_kind(bytes.data, bytes.len, NULL, &kind, &type, err);
@@ -179,7 +180,9 @@ static int resolve(struct vn_ctr *c, struct vn_ctr_image *image, struct vn_err *
 			rc = vn_index_select(&index, NULL, &child, err);
 		vn_buf_clear(&bytes);
 		if (rc == 0)
-			rc = vn_ctr_content(c, &child->digest, &bytes, err);
+			image->digest = child->digest;
+		if (rc == 0)
+			rc = vn_ctr_content(c, &image->digest, &bytes, err);
 	}
 	if (rc == 0)
 		rc = vn_manifest_parse(bytes.data, bytes.len, &image->manifest, err);

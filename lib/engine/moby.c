@@ -183,6 +183,27 @@ static int moby_forget(struct vn_engine *e, const char *name, struct vn_err *err
 	return rc < 0 ? rc : delete_image(m, full, false, err);
 }
 
+/* VN_EREFUSED when a container was made from an image: it would keep the layers. */
+static int unused(struct vn_moby *m, const char *image, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) filter = VN_BUF(VN_MAX_URL);
+	VN_AUTO_FREE char *path = NULL;
+	VN_AUTO_JSON *list = NULL;
+	const char *id = "";
+	int rc = vn_buf_addf(&filter, err, "{\"ancestor\":[\"%s\"]}", image);
+	if (rc == 0)
+		rc = vn_docker_path("/containers/json?all=1&filters=", vn_buf_text(&filter), "", &path, err);
+	if (rc == 0)
+		rc = vn_docker_json(&m->docker, path, &list, err);
+	struct vn_jv root = vn_jv_root(list, "the list of containers"), first = vn_jv_at(&root, 0);
+	if (rc < 0 || !vn_jv_count(&root))
+		return rc;
+	rc = vn_jv_want_object(&first, err);
+	if (rc == 0)
+		rc = vn_jv_need_text(&first, "Id", &id, err);
+	return rc < 0 ? rc : vn_fail(err, VN_EREFUSED, "the container %.12s was made from the image %.19s", id, image);
+}
+
 static int moby_discard(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
 	struct vn_moby *m = (struct vn_moby *)e;
@@ -191,6 +212,8 @@ static int moby_discard(struct vn_engine *e, const struct vn_incoming *in, struc
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
 		rc = vn_moby_ready(m, err);
+	if (rc == 0)
+		rc = unused(m, in->image->manifest.config.digest.text, err);
 	if (rc == 0)
 		rc = delete_image(m, full, true, err);
 	/* under other names its layers would stay, and a layer that is there is not unpacked again */

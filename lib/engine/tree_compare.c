@@ -26,7 +26,8 @@ struct comparer {
 	struct vn_marks *marks;
 	struct vn_buf gone;          /* whiteouts of the present layer, each NUL-ended; opaque folders end in '/' */
 	struct vn_buf path, xattrs;
-	struct vn_err odd;           /* the last difference */
+	struct vn_err odd;           /* a difference, code 0 = none is kept, */
+	char *odd_path;              /* and the path that it is about */
 };
 
 static int bits_of(struct comparer *c, const char *path, uint8_t *ret, struct vn_err *err)
@@ -58,7 +59,9 @@ static int is_covered(struct comparer *c, const char *path, bool *ret, struct vn
 /* ---- one entry; differences are told in c->odd, with the result 1 */
 static int differs(struct comparer *c, const char *path, const char *how)
 {
-	c->odd = (struct vn_err){ 0 };
+	if (c->odd_path)
+		return 1;
+	c->odd_path = strdup(path);
 	vn_fail(&c->odd, VN_EDIGEST, "%s: \"%.300s\" %s, unlike in %s", c->place, path, how, c->what);
 	return 1;
 }
@@ -188,6 +191,12 @@ static int compare_entry(struct comparer *c, struct vn_tar *tar, const struct vn
 	return rc < 0 ? rc : compare_contents(c, tar, fd, vn_buf_text(&c->path), err);
 }
 
+static void forget_odd(struct comparer *c)
+{
+	free(vn_steal(c->odd_path));
+	c->odd = (struct vn_err){ 0 };
+}
+
 /* ---- one layer */
 static int take_entry(struct comparer *c, struct vn_tar *tar, const struct vn_tar_entry *e, struct vn_err *err)
 {
@@ -204,6 +213,8 @@ static int take_entry(struct comparer *c, struct vn_tar *tar, const struct vn_ta
 	if (rc < 0 || covered || bits & SETTLED || (bits & DIR_HERE && e->type != VN_DIR))
 		return rc;
 	rc = compare_entry(c, tar, e, err);
+	if (rc == 0 && c->odd_path && !strcmp(c->odd_path, path))
+		forget_odd(c);
 	return rc < 0 ? rc : vn_marks_set(c->marks, path, strlen(path), rc ? 0 : ODD, rc ? ODD : 0, err);
 }
 
@@ -272,11 +283,12 @@ static int read_layer(struct comparer *c, struct vn_tar *tar, struct vn_err *err
 	}
 	if (rc == 0)
 		rc = end_whiteouts(c, err);
-	if (rc == 0 && vn_marks_each(c->marks, ODD, age)) {
-		*err = c->odd;
-		return -(int)err->code;
-	}
-	return rc;
+	if (rc < 0 || !vn_marks_each(c->marks, ODD, age))
+		return rc;
+	if (!c->odd.code)
+		return vn_fail(err, VN_EDIGEST, "%s has files that differ from those of %s", c->place, c->what);
+	*err = c->odd;
+	return -(int)err->code;
 }
 
 static int compare_layers(struct comparer *c, const struct vn_image *image, size_t from, size_t *ret_looked, struct vn_err *err)
@@ -311,6 +323,7 @@ int vn_tree_compare(int dir, const char *place, const struct vn_image *image, si
 	if (rc == 0)
 		rc = compare_layers(&c, image, from, ret_looked, err);
 	vn_marks_close(c.marks);
+	free(c.odd_path);
 	vn_buf_release(&c.gone);
 	vn_buf_release(&c.path);
 	vn_buf_release(&c.xattrs);

@@ -31,7 +31,7 @@ struct part {
 	const struct vn_desc *desc;
 	char *path, *marks_path;
 	int fd, marks;
-	uint64_t size, have;         /* have: bytes in the file */
+	uint64_t size, have, unit;   /* have: bytes in the file */
 	uint64_t ask_at;       /* look() is asked at that many bytes; 0 = no more */
 };
 
@@ -63,7 +63,7 @@ static int hash_range(int fd, uint64_t at, uint64_t len, const char *name, struc
 static int mark_of(const struct part *p, uint64_t unit, char ret[2 * MARK + 1], struct vn_err *err)
 {
 	struct vn_digest digest;
-	int r = hash_range(p->fd, unit * VN_STAGING_UNIT, VN_STAGING_UNIT, p->path, &digest, err);
+	int r = hash_range(p->fd, unit * p->unit, p->unit, p->path, &digest, err);
 	if (r < 0)
 		return r;
 	memcpy(ret, vn_digest_hex(&digest), 2 * MARK);
@@ -78,7 +78,7 @@ static int recover(struct part *p, struct vn_err *err)
 	char found[2 * MARK + 1], said[2 * MARK + 1] = "";
 	if (fstat(p->fd, &data) < 0 || fstat(p->marks, &marks) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot look at %s", p->path);
-	uint64_t units = (uint64_t)marks.st_size / (2 * MARK), there = (uint64_t)data.st_size / VN_STAGING_UNIT;
+	uint64_t units = (uint64_t)marks.st_size / (2 * MARK), there = (uint64_t)data.st_size / p->unit;
 	units = units < there ? units : there;
 	for (; units; units--) {
 		int r = vn_fs_read_at(p->marks, (units - 1) * 2 * MARK, said, 2 * MARK, p->marks_path, err);
@@ -89,10 +89,10 @@ static int recover(struct part *p, struct vn_err *err)
 		if (!strcmp(found, said))
 			break;
 	}
-	p->have = units * VN_STAGING_UNIT;
+	p->have = units * p->unit;
 	if (p->have > p->size)
 		p->have = 0;
-	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / VN_STAGING_UNIT * 2 * MARK)) < 0)
+	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / p->unit * 2 * MARK)) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot shorten %s", p->path);
 	return 0;
 }
@@ -102,7 +102,8 @@ static int open_part(const struct vn_staging *staging, const struct vn_desc *des
 	p->staging = staging;
 	p->desc = desc;
 	p->size = (uint64_t)desc->size;
-	p->ask_at = staging->look ? VN_STAGING_UNIT : 0;
+	p->unit = vn_staging_unit(p->size);
+	p->ask_at = staging->look ? p->unit : 0;
 	int r = vn_staging_path(staging->dir, &desc->digest, ".part", &p->path, err);
 	if (r == 0)
 		r = vn_staging_path(staging->dir, &desc->digest, ".marks", &p->marks_path, err);
@@ -134,7 +135,7 @@ static int write_at(int fd, uint64_t at, const void *data, size_t len, const cha
 static int seal_unit(struct part *p, struct vn_err *err)
 {
 	char mark[2 * MARK + 1];
-	uint64_t unit = p->have / VN_STAGING_UNIT - 1;
+	uint64_t unit = p->have / p->unit - 1;
 	int r = mark_of(p, unit, mark, err);
 	if (r == 0 && fdatasync(p->fd) < 0)
 		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->path);
@@ -192,14 +193,15 @@ static int take(struct part *p, const uint8_t *data, size_t len, struct vn_err *
 		return vn_fail(err, VN_EDIGEST, "blob %s is longer than the %llu bytes it should have", p->desc->digest.text,
 			       (unsigned long long)p->size);
 	while (len) {
-		size_t room = VN_STAGING_UNIT - p->have % VN_STAGING_UNIT, n = len < room ? len : room;
+		uint64_t room = p->unit - p->have % p->unit;
+		size_t n = len < room ? len : (size_t)room;
 		int r = write_at(p->fd, p->have, data, n, p->path, err);
 		if (r < 0)
 			return r;
 		p->have += n;
 		data += n;
 		len -= n;
-		if (p->have % VN_STAGING_UNIT == 0)
+		if (p->have % p->unit == 0)
 			r = seal_unit(p, err);
 		if (r == 0 && p->ask_at && p->have >= p->ask_at && p->have < p->size)
 			r = show(p, err);

@@ -9,7 +9,13 @@
 #define VN_PULL_STAGING_H
 #include "image/source.h"
 
+/* What is fetched twice after a cut is less than a unit: 128 KiB, or of a large blob a 256th of it. */
 #define VN_STAGING_UNIT (128u << 10)
+static inline uint64_t vn_staging_unit(uint64_t size)
+{
+	uint64_t steps = size / (256ull * VN_STAGING_UNIT) + 1;
+	return steps * VN_STAGING_UNIT;
+}
 
 struct vn_staging {
 	const char *dir;                     /* exists; borrowed */

@@ -65,8 +65,8 @@ static int settle(struct look *l, const char *form, struct vn_found *f, int rc, 
 }
 
 /* Which key is it by? f->key stays NULL when it is none. */
-static int judge(const struct look *l, const void *text, size_t len, const uint8_t *signature, size_t signature_len, struct vn_found *f,
-		 struct vn_err *err)
+static int judge(const struct look *l, const void *text, size_t len, const uint8_t *signature, size_t signature_len,
+		 struct vn_found *f, struct vn_err *err)
 {
 	for (size_t i = 0; i < l->keys->n; i++) {
 		bool good;
@@ -92,7 +92,8 @@ static int read_blob(struct vn_source *source, const struct vn_desc *desc, size_
 }
 
 /* ---- under the tag */
-static int read_layer(struct look *l, struct vn_source *beside, const struct vn_desc *layer, struct vn_found *f, struct vn_err *err)
+static int read_layer(struct look *l, struct vn_source *beside, const struct vn_desc *layer, struct vn_found *f,
+		      struct vn_err *err)
 {
 	VN_AUTO(vn_buf) payload = VN_BUF(VN_MAX_SIGNED_TEXT);
 	VN_AUTO_FREE uint8_t *signature = NULL;
@@ -116,7 +117,8 @@ static int read_tag(struct look *l, struct vn_source *beside, const struct vn_bu
 	struct vn_err why = { 0 };
 	int rc = vn_manifest_parse(vn_buf_text(bytes), bytes->len, &m, &why);
 	if (rc == 0 && m.nlayers > VN_MAX_SIGNATURES)
-		rc = vn_fail(&why, VN_ELIMIT, "%zu signatures under one tag, at most %d are read", m.nlayers, VN_MAX_SIGNATURES);
+		rc = vn_fail(&why, VN_ELIMIT, "%zu signatures under one tag, at most %d are read", m.nlayers,
+			     VN_MAX_SIGNATURES);
 	if (rc < 0)
 		return settle(l, "tag", NULL, rc, &why, err);
 	for (size_t i = 0; i < m.nlayers; i++) {
@@ -268,16 +270,22 @@ const struct vn_found *vn_found_best(const struct vn_found_list *list)
 	return best;
 }
 
+/* What people most want to know of when nothing is good: of their keys first, then of what is broken, then of strangers. */
+static int weight(const struct vn_found *f)
+{
+	return f->key ? 2 : strcmp(f->reason, BY_NONE) != 0;
+}
+
 int vn_found_none(const struct vn_found_list *list, const char *name, const struct vn_digest *digest, struct vn_err *err)
 {
 	const struct vn_found *other = NULL;
 	for (size_t i = 0; i < list->n; i++)
-		if (!other || (!other->key && list->list[i].key) || (!strcmp(other->reason, BY_NONE) && strcmp(list->list[i].reason, BY_NONE)))
+		if (!other || weight(&list->list[i]) > weight(other))
 			other = &list->list[i];
 	if (!other)
 		return vn_fail(err, VN_EREFUSED, "%s is not signed: there is no signature over %s", name, digest->text);
 	if (other->key)
-		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: of the one by %s, %s", name, digest->text,
+		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: one is by %s, but %s", name, digest->text,
 			       other->key->file, other->reason);
 	if (strcmp(other->reason, BY_NONE))
 		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: %s", name, digest->text, other->reason);
@@ -285,8 +293,8 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 		       list->n == 1 ? "" : "s", digest->text);
 }
 
-int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, struct vn_signed *ret,
-		 struct vn_err *err)
+int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys,
+		 struct vn_signed *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	int rc = vn_found_look(source, digest, keys, false, &found, err);

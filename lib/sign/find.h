@@ -20,8 +20,8 @@ struct vn_found_list {
 	size_t n, cap;
 };
 void vn_found_list_release(struct vn_found_list *list);
-/* `forms`: both of them, whatever is found; without it the bundles are only asked for when no good one was under the tag. What is
- * wrong with a signature is its reason and no failure. */
+/* `forms`: both of them, whatever is found; without it the bundles are only asked for when no good one was under the tag. What
+ * is wrong with a signature is its reason and no failure. */
 int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms,
 		  struct vn_found_list *ret, struct vn_err *err);
 /* The good one with the highest release, of those the one that lasts longest; NULL: none is good. */

@@ -162,7 +162,7 @@ job_words() {
 
 # Everything that a shell or python runs.
 script_files() {
-    files | grep -E '^(scripts|\.ci)/' | while IFS= read -r file; do
+    files | grep -E '^(scripts|\.ci|cmd/[^/]*/dist)/' | while IFS= read -r file; do
         if head -c 64 "$file" | grep -aqE '^(#!.*(sh|python3)|# shellcheck shell=)' || [[ $file == *.py ]]; then
             printf '%s\n' "$file"
         fi
