@@ -20,6 +20,19 @@ set_channel() {
         --data-binary "@$run_dir/channel" "$(reg_url reg)/v2/$1/manifests/prod" || die "the channel of $1 does not move to $2"
 }
 
+# in_memory: a folder in memory, for many runs whose writes need not reach a disk; or a plain one, where the kernel's cannot hold
+# the attributes of the scene's files.
+in_memory() {
+    local d=$run_dir/memory
+    mkdir -p "$d"
+    if mount -t tmpfs -o size=2g tmpfs "$d" 2>/dev/null &&
+        ! { : >"$d/file" && python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"1")' "$d/file" 2>/dev/null; }; then
+        umount "$d"
+    fi
+    rm -f "$d/file"
+    echo "$d"
+}
+
 # ---- one device: engine, folder and what it follows
 
 # device_is ENGINE FOLDER [REPO]: the device that the functions below are about; its state and its engine's data are in FOLDER.

@@ -42,7 +42,7 @@ device_scene() {
     local hash scene=$world_dir/device-small n name from
     exec 7>"$world_dir/device-small.lock"
     flock 7
-    hash=$(cat "$e2e_dir/device_scene.sh" "$tree_dir/scripts/mkimage" "$veneer" | sha256sum | cut -c1-64)
+    hash=$({ cat "$e2e_dir/device_scene.sh" "$tree_dir/scripts/mkimage" && "$veneer" version; } | sha256sum | cut -c1-64)
     if [ "$(cat "$scene/hash" 2>/dev/null)" != "$hash" ]; then
         say "scene: the releases of a small device"
         rm -rf "$scene"

@@ -10,6 +10,7 @@ without_scene=1
 . "$e2e_dir/device.sh"
 
 step=${VENEER_CUT_STEP:-16384}
+memory=$(in_memory)
 device_scene
 start_registry reg --scene "$world_dir/device-small"
 proxy=$run_dir/proxy
@@ -31,10 +32,10 @@ passed() {
     sleep 0.1
     awk '{ n += $1 } END { print n + 0 }' "$proxy/log"
 }
-device_is oci "$run_dir/device"
+device_is oci "$memory/device"
 passed_mark
 device_prepare
-device_save "$run_dir/saved"
+device_save "$memory/saved"
 passed_mark
 once
 status "the update without a cut" 0
@@ -46,7 +47,7 @@ printf '# %d bytes reach the device; cut after every %d\n' "$whole" "$step"
 overhead=16384
 broken=0 stuck=0 cuts=0 most=0 runs_most=0
 for ((at = step / 2; at < whole; at += step)); do
-    device_reset "$run_dir/saved"
+    device_reset "$memory/saved"
     if [ $((cuts % 2)) = 0 ]; then echo fin >"$proxy/how"; else echo rst >"$proxy/how"; fi
     passed_mark
     limit $at
@@ -76,7 +77,7 @@ is "and the update came, in at most $runs_most runs" "$stuck" 0
 less "what a cut costs" "$most" $overhead
 
 # A link on which no connection ever carries as much as one unit of resuming.
-device_reset "$run_dir/saved"
+device_reset "$memory/saved"
 passed_mark
 limit each 60000
 rc=1

@@ -14,13 +14,14 @@ without_scene=1
 faults=${VENEER_FAULTS:-120}
 read -ra engines <<<"${VENEER_FAULT_ENGINES:-oci rootfs}"
 build_tools
+memory=$(in_memory)
 device_scene
 start_registry reg --scene "$world_dir/device-small"
 
 # one_fault NAME POINT DEED [ON=1]
 one_fault() {
-    local name=$1 problem why
-    device_reset "$run_dir/saved"
+    local name=$1 why
+    device_reset "$memory/saved"
     pull_faulty AT="$2" DO="$3" "${@:4}" --
     why=$(tail -n 1 "$err")
     case $3 in
@@ -59,10 +60,10 @@ said_as() {
 
 share=$((faults / ${#engines[@]}))
 for e in "${engines[@]}"; do
-    device_is "$e" "$run_dir/device-$e"
+    device_is "$e" "$memory/device-$e"
     device_prepare
     remember_tree old
-    device_save "$run_dir/saved"
+    device_save "$memory/saved"
     fault_begin veneer-pull "$device"
     pull_faulty LOG="$run_dir/points-$e" --
     status "$e: the update undisturbed" 0
@@ -87,7 +88,7 @@ for e in "${engines[@]}"; do
     printf '# %s: %d faults did no harm, %d were named as the system names them\n' "$e" "$harmless" "$said"
 
     # ---- a folder that cannot be written
-    device_reset "$run_dir/saved"
+    device_reset "$memory/saved"
     mount --bind "$device/state" "$device/state"
     mount -o remount,bind,ro "$device/state"
     once
@@ -100,7 +101,7 @@ for e in "${engines[@]}"; do
     is "$e: written again, the update comes" "$problem" ""
 
     # ---- a clock that was not set
-    device_reset "$run_dir/saved"
+    device_reset "$memory/saved"
     pull_faulty CLOCK=42 --
     status "$e: the update with the clock in 1970" 0
     device_look

@@ -87,7 +87,7 @@ cut_at_random() { # N
 
 # one_cut NAME COMMAND...
 one_cut() {
-    local what=$1 problem again claimed=0
+    local what=$1 again claimed=0
     shift
     cut_reset
     "$@"
