@@ -55,7 +55,7 @@ static int load_tls(struct vn_docker *e, struct vn_err *err)
 	return rc < 0 ? vn_wrap(err, "DOCKER_TLS_VERIFY is set") : 0;
 }
 
-static int tcp_host(struct vn_docker *e, const char *host, struct vn_err *err)
+static int tcp_host(struct vn_docker *e, const char *host, const char *said, struct vn_err *err)
 {
 	const char *verify = getenv("DOCKER_TLS_VERIFY");
 	bool tls = verify && *verify;
@@ -63,7 +63,7 @@ static int tcp_host(struct vn_docker *e, const char *host, struct vn_err *err)
 	const char *end = host[0] == '[' ? strchr(host, ']') : host;
 	bool port = end && memchr(end, ':', len - (size_t)(end - host)) != NULL;
 	if (!len || !end || end >= host + len)
-		return vn_fail(err, VN_EUSAGE, "DOCKER_HOST names no host");
+		return vn_fail(err, VN_EUSAGE, "%s names no host", said);
 	int rc = tls ? load_tls(e, err) : 0;
 	if (rc == 0)
 		rc = vn_asprintf(&e->base, err, "%s://%.*s%s", tls ? "https" : "http", (int)len, host,
@@ -71,18 +71,18 @@ static int tcp_host(struct vn_docker *e, const char *host, struct vn_err *err)
 	return rc < 0 ? rc : vn_strdup(e->base, &e->where, err);
 }
 
-static int find_engine(struct vn_docker *e, struct vn_err *err)
+/* `said`: what it came from, for messages. */
+static int find_engine(struct vn_docker *e, const char *host, const char *said, struct vn_err *err)
 {
-	const char *host = getenv("DOCKER_HOST");
 	if (host && !strncmp(host, "tcp://", 6))
-		return tcp_host(e, host + 6, err);
+		return tcp_host(e, host + 6, said, err);
 	if (host && !strncmp(host, "http://", 7))
-		return tcp_host(e, host + 7, err);
-	if (host && *host && strncmp(host, "unix://", 7)) {
-		vn_fail(err, VN_EUSAGE, "DOCKER_HOST=%.200s is not supported: unix://PATH and tcp://HOST:PORT are", host);
-		return vn_hint(err, "forward the socket, e.g. with ssh -L, and set DOCKER_HOST=unix://PATH");
+		return tcp_host(e, host + 7, said, err);
+	if (host && *host && *host != '/' && strncmp(host, "unix://", 7)) {
+		vn_fail(err, VN_EUSAGE, "%s=%.200s is not supported: unix://PATH and tcp://HOST:PORT are", said, host);
+		return vn_hint(err, "forward the socket, e.g. with ssh -L, and set %s=unix://PATH", said);
 	}
-	int rc = host && *host ? vn_strdup(host + 7, &e->socket, err) : default_socket(&e->socket, err);
+	int rc = host && *host ? vn_strdup(*host == '/' ? host : host + 7, &e->socket, err) : default_socket(&e->socket, err);
 	if (rc == 0)
 		rc = check_socket(e->socket, err);
 	if (rc == 0)
@@ -90,11 +90,11 @@ static int find_engine(struct vn_docker *e, struct vn_err *err)
 	return rc < 0 ? rc : vn_strdup(e->socket, &e->where, err);
 }
 
-int vn_docker_open(struct vn_docker *ret, struct vn_err *err)
+int vn_docker_open(const char *endpoint, struct vn_docker *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_docker) e = { .ca = VN_BUF(VN_MAX_TLS_FILE) };
 	const struct vn_http_options opt = { .stall_ms = STALL_MS, .http1 = true };
-	int rc = find_engine(&e, err);
+	int rc = endpoint ? find_engine(&e, endpoint, "endpoint", err) : find_engine(&e, getenv("DOCKER_HOST"), "DOCKER_HOST", err);
 	if (rc == 0)
 		rc = vn_http_open(&opt, &e.http, err);
 	if (rc < 0)
@@ -145,21 +145,21 @@ static int engine_says(const struct vn_docker *e, struct vn_http_response *r, st
 	}
 	if (!text)
 		text = vn_buf_text(&body);
-	enum vn_code code = r->status == 404 ? VN_ENOTFOUND : r->status == 401 || r->status == 403 ? VN_EAUTH : VN_EIO;
+	enum vn_code code = r->status == 404 ? VN_ENOTFOUND : r->status == 401 || r->status == 403 ? VN_EAUTH :
+			    r->status == 409 ? VN_EREFUSED : VN_EIO;
 	return vn_fail(err, code, "the engine at %s says %u: %.400s", e->where, r->status, *text ? text : "nothing");
 }
 
-int vn_docker_call(struct vn_docker *e, const char *method, const char *path, struct vn_in *body, int64_t body_len,
-		   struct vn_http_response *ret, struct vn_err *err)
+static int call(struct vn_docker *e, const char *method, const char *path, const char *const *headers, struct vn_in *body,
+		int64_t body_len, struct vn_http_response *ret, struct vn_err *err)
 {
-	static const char *const tar[] = { "Content-Type: application/x-tar", NULL };
 	const struct vn_http_tls tls = { .ca_pem = e->ca.data, .ca_len = e->ca.len, .cert = e->cert, .key = e->key };
 	VN_AUTO_FREE char *url = NULL;
 	VN_AUTO(vn_http_response) r = { 0 };
 	int rc = vn_asprintf(&url, err, "%s%s", e->base, path);
 	if (rc < 0)
 		return rc;
-	const struct vn_http_request req = { .method = method, .url = url, .headers = body ? tar : NULL, .unix_socket = e->socket,
+	const struct vn_http_request req = { .method = method, .url = url, .headers = headers, .unix_socket = e->socket,
 					     .tls = e->cert ? &tls : NULL, .body = body, .body_len = body_len, .http1 = true };
 	enum vn_http_trouble trouble;
 	rc = vn_http_send(e->http, &req, &r, &trouble, err);
@@ -176,14 +176,48 @@ int vn_docker_call(struct vn_docker *e, const char *method, const char *path, st
 	return 0;
 }
 
+int vn_docker_call(struct vn_docker *e, const char *method, const char *path, struct vn_in *body, int64_t body_len,
+		   struct vn_http_response *ret, struct vn_err *err)
+{
+	static const char *const tar[] = { "Content-Type: application/x-tar", NULL };
+	return call(e, method, path, body ? tar : NULL, body, body_len, ret, err);
+}
+
+static int read_json(struct vn_http_response *r, vn_json **ret, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) body = VN_BUF(VN_MAX_ENGINE_JSON);
+	int rc = vn_in_read_all(r->body, &body, err);
+	return rc < 0 ? rc : vn_json_parse(vn_buf_text(&body), body.len, "the engine's reply", ret, err);
+}
+
 int vn_docker_json(struct vn_docker *e, const char *path, vn_json **ret, struct vn_err *err)
 {
 	VN_AUTO(vn_http_response) r = { 0 };
-	VN_AUTO(vn_buf) body = VN_BUF(VN_MAX_ENGINE_JSON);
 	int rc = vn_docker_call(e, "GET", path, NULL, 0, &r, err);
+	return rc < 0 ? rc : read_json(&r, ret, err);
+}
+
+int vn_docker_post(struct vn_docker *e, const char *path, const vn_json *body, vn_json **ret, struct vn_err *err)
+{
+	static const char *const json[] = { "Content-Type: application/json", NULL };
+	VN_AUTO(vn_buf) text = VN_BUF(VN_MAX_ENGINE_JSON);
+	VN_AUTO_IN *in = NULL;
+	VN_AUTO(vn_http_response) r = { 0 };
+	int rc = vn_json_text(body, false, &text, err);
 	if (rc == 0)
-		rc = vn_in_read_all(r.body, &body, err);
+		rc = vn_in_memory(text.data, text.len, &in, err);
 	if (rc == 0)
-		rc = vn_json_parse(vn_buf_text(&body), body.len, "the engine's reply", ret, err);
+		rc = call(e, "POST", path, json, in, (int64_t)text.len, &r, err);
+	if (rc == 0)
+		rc = read_json(&r, ret, err);
+	/* the response ends before what it was an answer to */
+	vn_http_response_release(&r);
 	return rc;
+}
+
+int vn_docker_do(struct vn_docker *e, const char *method, const char *path, struct vn_err *err)
+{
+	VN_AUTO(vn_http_response) r = { 0 };
+	int rc = vn_docker_call(e, method, path, NULL, 0, &r, err);
+	return rc < 0 ? rc : vn_in_drain(r.body, err);
 }

@@ -46,7 +46,7 @@ int vn_docker_daemon_source_open(const struct vn_ref *ref, const struct vn_event
 {
 	VN_AUTO(vn_docker) e = { 0 };
 	VN_AUTO(vn_tmp) tmp = VN_TMP;
-	int rc = vn_docker_open(&e, err);
+	int rc = vn_docker_open(NULL, &e, err);
 	if (rc == 0)
 		rc = check_present(&e, ref, err);
 	if (rc == 0)

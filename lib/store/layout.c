@@ -210,26 +210,53 @@ int vn_layout_entry(const struct vn_buf *index, const char *tag, const char *pla
 	return vn_fail(err, VN_ENOTFOUND, "%s has no %s%.128s", place, tag ? "tag " : "image without a tag", tag ? tag : "");
 }
 
-int vn_layout_with_entry(const struct vn_buf *index, const char *place, const struct vn_desc *desc, const char *tag,
-			 const char *full_name, struct vn_buf *ret, struct vn_err *err)
+/* The document with the entries that stay. */
+static int keep_others(const struct vn_buf *index, const char *place, const char *tag, vn_json **ret_doc, vn_json **ret_entries,
+		       bool *ret_found, struct vn_err *err)
 {
 	VN_AUTO(vn_index) x = { 0 };
-	VN_AUTO_JSON *doc = NULL;
 	int rc = index->len ? parse(index, place, &x, err) : 0;
 	if (rc < 0)
 		return rc;
 	if (index->len) {
-		doc = vn_json_copy(x.json);
+		*ret_doc = vn_json_copy(x.json);
 	} else {
-		doc = vn_json_object();
-		vn_json_set(doc, "schemaVersion", vn_json_int(2));
-		vn_json_set(doc, "mediaType", vn_json_string(VN_MT_OCI_INDEX));
+		*ret_doc = vn_json_object();
+		vn_json_set(*ret_doc, "schemaVersion", vn_json_int(2));
+		vn_json_set(*ret_doc, "mediaType", vn_json_string(VN_MT_OCI_INDEX));
 	}
-	vn_json *entries = vn_json_array();
+	*ret_entries = vn_json_array();
+	*ret_found = false;
 	for (size_t i = 0; i < x.nmanifests; i++)
-		if (!replaced(&x.manifests[i], tag))
-			vn_json_add(entries, vn_json_hold(x.manifests[i].json));
+		if (replaced(&x.manifests[i], tag))
+			*ret_found = true;
+		else
+			vn_json_add(*ret_entries, vn_json_hold(x.manifests[i].json));
+	return 0;
+}
+
+int vn_layout_with_entry(const struct vn_buf *index, const char *place, const struct vn_desc *desc, const char *tag,
+			 const char *full_name, struct vn_buf *ret, struct vn_err *err)
+{
+	VN_AUTO_JSON *doc = NULL;
+	vn_json *entries = NULL;
+	bool found;
+	int rc = keep_others(index, place, tag, &doc, &entries, &found, err);
+	if (rc < 0)
+		return rc;
 	vn_json_add(entries, new_entry(desc, tag, full_name));
+	vn_json_set(doc, "manifests", entries);
+	return vn_json_text(doc, false, ret, err);
+}
+
+int vn_layout_without_entry(const struct vn_buf *index, const char *place, const char *tag, struct vn_buf *ret, bool *ret_found,
+			    struct vn_err *err)
+{
+	VN_AUTO_JSON *doc = NULL;
+	vn_json *entries = NULL;
+	int rc = keep_others(index, place, tag, &doc, &entries, ret_found, err);
+	if (rc < 0)
+		return rc;
 	vn_json_set(doc, "manifests", entries);
 	return vn_json_text(doc, false, ret, err);
 }

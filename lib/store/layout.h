@@ -28,6 +28,16 @@ int vn_layout_entry(const struct vn_buf *index, const char *tag, const char *pla
  * what containerd and podman name the image by. */
 int vn_layout_with_entry(const struct vn_buf *index, const char *place, const struct vn_desc *desc, const char *tag,
 			 const char *full_name, struct vn_buf *ret, struct vn_err *err);
+/* `index` without the entry of `tag`; *ret_found: there was one. */
+int vn_layout_without_entry(const struct vn_buf *index, const char *place, const char *tag, struct vn_buf *ret, bool *ret_found,
+			    struct vn_err *err);
+
+/* ---- index.json of the folder `dir`. Who changes it holds LOCK_EX (flock) on the folder. */
+int vn_layout_lock(const char *dir, int how, int *ret_fd, struct vn_err *err);
+int vn_layout_index(const char *dir, struct vn_buf *ret, struct vn_err *err);        /* VN_ENOTFOUND */
+int vn_layout_put_entry(const char *dir, const struct vn_desc *desc, const char *tag, const char *full_name, struct vn_err *err);
+int vn_layout_drop_entry(const char *dir, const char *tag, struct vn_err *err);      /* absent: fine */
+
 /* A source over the blobs of a layout folder alone, whatever its index.json says or will say: manifests by digest only. */
 int vn_layout_blobs_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret, struct vn_err *err);
 #endif

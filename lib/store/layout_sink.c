@@ -41,15 +41,7 @@ static const char *dir_of(const struct layout_sink *l)
 /* ---- the folder */
 static int lock_dir(const struct layout_sink *l, int how, int *ret_fd, struct vn_err *err)
 {
-	VN_AUTO_CLOSE int fd = open(dir_of(l), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot open %s", dir_of(l));
-	while (flock(fd, how) < 0)
-		if (errno != EINTR)
-			return vn_fail_sys(err, VN_EIO, "cannot lock %s", dir_of(l));
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
+	return vn_layout_lock(dir_of(l), how, ret_fd, err);
 }
 
 /* But for what a run that was killed right at the beginning left. */
@@ -278,8 +270,6 @@ static int layout_commit(struct vn_sink *k, struct vn_err *err)
 {
 	struct layout_sink *l = (struct layout_sink *)k;
 	VN_AUTO_CLOSE int lock = -1;
-	VN_AUTO_FREE char *path = NULL;
-	VN_AUTO(vn_buf) old = VN_BUF(VN_MAX_ARCHIVE_JSON), new = VN_BUF(VN_MAX_ARCHIVE_JSON);
 	if (!l->root.media_type)
 		return vn_fail(err, VN_EUSAGE, "nothing was written that %s could name", l->k.ref.text);
 	int rc = make_ready(l, err);
@@ -288,15 +278,7 @@ static int layout_commit(struct vn_sink *k, struct vn_err *err)
 	if (rc == 0)
 		rc = check_seen(l, err);
 	if (rc == 0)
-		rc = vn_asprintf(&path, err, "%s/index.json", dir_of(l));
-	if (rc < 0)
-		return rc;
-	rc = vn_fs_read(path, &old, err);
-	if (rc < 0 && rc != -VN_ENOTFOUND)
-		return rc;
-	rc = vn_layout_with_entry(&old, dir_of(l), &l->root, l->k.ref.tag, NULL, &new, err);
-	if (rc == 0)
-		rc = vn_fs_replace(path, vn_buf_text(&new), new.len, 0644, err);
+		rc = vn_layout_put_entry(dir_of(l), &l->root, l->k.ref.tag, NULL, err);
 	l->committed = rc == 0;
 	return rc;
 }
@@ -305,13 +287,10 @@ static int layout_current(struct vn_sink *k, struct vn_desc *ret, struct vn_err 
 {
 	struct layout_sink *l = (struct layout_sink *)k;
 	bool there;
-	VN_AUTO_FREE char *path = NULL;
 	VN_AUTO(vn_buf) index = VN_BUF(VN_MAX_ARCHIVE_JSON);
 	int rc = check_place(dir_of(l), &there, err);
 	if (rc == 0)
-		rc = vn_asprintf(&path, err, "%s/index.json", dir_of(l));
-	if (rc == 0)
-		rc = vn_fs_read(path, &index, err);
+		rc = vn_layout_index(dir_of(l), &index, err);
 	return rc < 0 ? rc : vn_layout_entry(&index, l->k.ref.tag, dir_of(l), ret, err);
 }
 

@@ -7,6 +7,8 @@ tree_dir=$(cd "$e2e_dir/../.." && pwd)
 world_dir=${VENEER_WORLD:-/var/tmp/veneer-world}
 # shellcheck disable=SC2034
 veneer=${VENEER:-$tree_dir/build/veneer}
+# shellcheck disable=SC2034
+veneer_pull=${VENEER_PULL:-$tree_dir/build/veneer-pull}
 run_dir=
 declare -A registry_port=() registry_scheme=() registry_host=()
 
@@ -25,7 +27,7 @@ die() {
 need_root() {
     [ "$(id -u)" -ne 0 ] || return 0
     command -v sudo >/dev/null || die "needs root: image layers carry owners, devices and capabilities"
-    exec sudo -E VENEER_WORLD="${VENEER_WORLD:-}" VENEER="${VENEER:-}" "$0" "$@"
+    exec sudo -E VENEER_WORLD="${VENEER_WORLD:-}" VENEER="${VENEER:-}" VENEER_PULL="${VENEER_PULL:-}" "$0" "$@"
 }
 
 world_open() {
@@ -287,4 +289,44 @@ on() {
     local name=$1
     shift
     docker -H "unix://$run_dir/$name/sock" "$@"
+}
+
+# start_containerd NAME [--data DIR]: a containerd of its own, without the parts for Kubernetes.
+start_containerd() {
+    local name=$1 d=$run_dir/$1 data
+    data=$d/data
+    if [ "${2:-}" = --data ]; then data=$3; fi
+    mkdir -p "$d" "$data" "$d/opt"
+    cat >"$d/config.toml" <<END
+version = 2
+root = "$data"
+state = "$d/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = "$d/sock"
+END
+    containerd --config "$d/config.toml" >"$d/log" 2>&1 </dev/null &
+    echo $! >"$d/pid"
+    wait_for 60 "containerd $name" "$d/log" ctr --address "$d/sock" version
+}
+
+stop_containerd() { stop_pidfile "$run_dir/$1/pid"; }
+
+# ctr_on DEVICE CTR-ARGUMENTS...
+ctr_on() {
+    local name=$1
+    shift
+    ctr --address "$run_dir/$name/sock" "$@"
+}
+
+# podman_args DEVICE: what makes a podman of its own, which needs no service.
+podman_args() { printf -- '--root %s/data --runroot %s/run --storage-driver vfs' "$run_dir/$1" "$run_dir/$1"; }
+
+# podman_on DEVICE PODMAN-ARGUMENTS...
+podman_on() {
+    local name=$1 args=()
+    shift
+    mkdir -p "$run_dir/$name"
+    read -ra args < <(podman_args "$name")
+    podman "${args[@]}" "$@"
 }

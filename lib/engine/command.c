@@ -1,0 +1,260 @@
+#include "engine/command.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define DEFAULT_SECONDS (30u * 60)
+#define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct running {
+	pid_t pid;
+	int out, errors;             /* pipes that never block, -1 = at their end */
+	int gone;                    /* readable once it has ended; -1 where the kernel has none */
+	uint64_t deadline;           /* monotonic milliseconds */
+	struct vn_buf said;
+};
+
+void vn_command_add(struct vn_command *c, ...)
+{
+	const char *word;
+	va_list ap;
+	va_start(ap, c);
+	while ((word = va_arg(ap, const char *))) {
+		if (c->argc < VN_COMMAND_WORDS - 1)
+			c->argv[c->argc] = word;
+		c->argc++;
+	}
+	va_end(ap);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Looked up here, so that "not installed" is told apart from every other failure to start. */
+static int find_program(const char *name, char **ret, struct vn_err *err)
+{
+	const char *dir = getenv("PATH");
+	if (strchr(name, '/'))
+		return vn_strdup(name, ret, err);
+	for (dir = dir && *dir ? dir : USUAL_PATH; *dir; dir += strspn(dir, ":")) {
+		size_t len = strcspn(dir, ":");
+		VN_AUTO_FREE char *path = NULL;
+		if (vn_asprintf(&path, err, "%.*s/%s", (int)len, dir, name) < 0)
+			return -(int)err->code;
+		if (*path == '/' && access(path, X_OK) == 0) {
+			*ret = vn_steal(path);
+			return 0;
+		}
+		dir += len;
+	}
+	vn_fail(err, VN_EIO, "the program %s is not in PATH", name);
+	return vn_hint(err, "install it, or choose another kind of engine");
+}
+
+/* The environment with TMPDIR set. */
+static char **environment(const char *tmpdir, char **ret_own, struct vn_err *err)
+{
+	size_t n = 0, kept = 0;
+	while (environ[n])
+		n++;
+	char **env = calloc(n + 2, sizeof(*env));
+	if (!env || vn_asprintf(ret_own, err, "TMPDIR=%s", tmpdir) < 0) {
+		vn_nomem(err);
+		free(env);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "TMPDIR=", 7))
+			env[kept++] = environ[i];
+	env[kept] = *ret_own;
+	return env;
+}
+
+static int spawn(const char *program, struct vn_command *c, int out, int errors, pid_t *ret_pid, struct vn_err *err)
+{
+	VN_AUTO_FREE char *own = NULL;
+	VN_AUTO_FREE char **env = NULL;
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, usual;
+	if (c->tmpdir && !(env = environment(c->tmpdir, &own, err)))
+		return -(int)err->code;
+	sigemptyset(&none);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGPIPE);
+	if (posix_spawn_file_actions_init(&files))
+		return vn_nomem(err);
+	if (posix_spawnattr_init(&attr)) {
+		posix_spawn_file_actions_destroy(&files);
+		return vn_nomem(err);
+	}
+	int bad = c->in ? posix_spawn_file_actions_adddup2(&files, c->in, 0)
+			: posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	bad = bad ? bad : posix_spawn_file_actions_adddup2(&files, c->out ? c->out : out, 1);
+	bad = bad ? bad : posix_spawn_file_actions_adddup2(&files, errors, 2);
+	bad = bad ? bad : posix_spawnattr_setsigmask(&attr, &none);
+	bad = bad ? bad : posix_spawnattr_setsigdefault(&attr, &usual);
+	bad = bad ? bad : posix_spawnattr_setpgroup(&attr, 0);
+	bad = bad ? bad : posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	bad = bad ? bad : posix_spawn(ret_pid, program, &files, &attr, (char *const *)(uintptr_t)c->argv, env ? env : environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	if (bad) {
+		errno = bad;
+		return vn_fail_sys(err, VN_EIO, "cannot run %s", program);
+	}
+	return 0;
+}
+
+static int start(struct running *r, const char *program, struct vn_command *c, struct vn_err *err)
+{
+	int out[2], errors[2];
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot make a pipe");
+	r->out = out[0];
+	VN_AUTO_CLOSE int child_out = out[1];
+	if (pipe2(errors, O_CLOEXEC) < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot make a pipe");
+	r->errors = errors[0];
+	VN_AUTO_CLOSE int child_errors = errors[1];
+	fcntl(r->out, F_SETFL, O_NONBLOCK);
+	fcntl(r->errors, F_SETFL, O_NONBLOCK);
+	int rc = spawn(program, c, child_out, child_errors, &r->pid, err);
+	if (rc == 0)
+		r->gone = (int)syscall(SYS_pidfd_open, r->pid, 0);
+	return rc;
+}
+
+/* Of what is said at length the end counts. */
+static int keep_last(struct vn_buf *buf, const char *block, size_t n, struct vn_err *err)
+{
+	if (buf->len + n > buf->max) {
+		size_t keep = buf->len < 4096 ? buf->len : 4096;
+		memmove(buf->data, buf->data + buf->len - keep, keep);
+		buf->len = keep;
+	}
+	return vn_buf_add(buf, block, n, err);
+}
+
+static int read_some(int *fd, struct vn_buf *to, bool last, struct vn_err *err)
+{
+	char block[16384];
+	ssize_t n = read(*fd, block, sizeof(block));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0) {
+		close(*fd);
+		*fd = -1;
+		return 0;
+	}
+	if (!to)
+		return 0;
+	return last ? keep_last(to, block, (size_t)n, err) : vn_buf_add(to, block, (size_t)n, err);
+}
+
+/* Reads until both pipes end, or the process has ended and they are empty (what it left running may keep them open), or the time
+ * is up. */
+static int listen_to(struct running *r, struct vn_buf *ret, bool *ret_late, struct vn_err *err)
+{
+	while (r->out >= 0 || r->errors >= 0) {
+		uint64_t now = now_ms();
+		if (now >= r->deadline) {
+			*ret_late = true;
+			return 0;
+		}
+		struct pollfd p[3] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN },
+				       { .fd = r->gone, .events = POLLIN } };
+		if (poll(p, 3, (int)(r->deadline - now)) < 0) {
+			if (errno != EINTR)
+				return vn_fail_sys(err, VN_EIO, "poll");
+			continue;
+		}
+		if (p[2].revents && !p[0].revents && !p[1].revents)
+			return 0;
+		int rc = p[0].revents ? read_some(&r->out, ret, false, err) : 0;
+		if (rc == 0 && p[1].revents)
+			rc = read_some(&r->errors, &r->said, true, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Its exit status, or -1 when it had to be killed, and all that it started with it. */
+static int reap(struct running *r, bool kill_now)
+{
+	static const struct timespec moment = { 0, 10000000 };
+	int status = 0;
+	pid_t got;
+	while (!kill_now && ((got = waitpid(r->pid, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR))) {
+		if (now_ms() >= r->deadline)
+			kill_now = true;
+		else
+			nanosleep(&moment, NULL);
+	}
+	if (kill_now) {
+		kill(-r->pid, SIGKILL);
+		while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+			;
+		return -1;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* The last line that says something. */
+static void last_line(const struct vn_buf *said, char *out, size_t room)
+{
+	const char *text = vn_buf_text(said), *end = text + said->len;
+	while (end > text && strchr(" \r\n\t", end[-1]))
+		end--;
+	const char *begin = end;
+	while (begin > text && begin[-1] != '\n' && begin[-1] != '\r')
+		begin--;
+	snprintf(out, room, "%.*s", (int)(end - begin), begin);
+}
+
+int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
+{
+	unsigned seconds = c->seconds ? c->seconds : DEFAULT_SECONDS;
+	struct running r = { .out = -1, .errors = -1, .gone = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
+	VN_AUTO_FREE char *program = NULL;
+	bool late = false;
+	if (!c->argc || c->argc >= VN_COMMAND_WORDS)
+		return vn_fail(err, VN_ELIMIT, "%s would have %zu arguments", c->argc ? c->argv[0] : "a command", c->argc);
+	c->argv[c->argc] = NULL;
+	int rc = find_program(c->argv[0], &program, err);
+	r.deadline = now_ms() + (uint64_t)seconds * 1000;
+	if (rc == 0)
+		rc = start(&r, program, c, err);
+	bool started = rc == 0;
+	if (started)
+		rc = listen_to(&r, ret, &late, err);
+	vn_close_p(&r.out);
+	vn_close_p(&r.errors);
+	vn_close_p(&r.gone);
+	int status = started ? reap(&r, late || rc < 0) : 0;
+	last_line(&r.said, c->said, sizeof(c->said));
+	vn_buf_release(&r.said);
+	if (rc < 0)
+		return rc;
+	if (status < 0)
+		return vn_fail(err, VN_ENETWORK, "%s did not finish within %u seconds and was stopped", c->argv[0], seconds);
+	c->status = status;
+	if (status)
+		return vn_fail(err, VN_EIO, "%s: %s", c->argv[0], *c->said ? c->said : "failed without a word");
+	return 0;
+}
