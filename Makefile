@@ -17,6 +17,9 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share
+SHAREDIR ?= $(PREFIX)/share/veneer-pull
+HELPERDIR ?= $(PREFIX)/lib/veneer-pull
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 VERSION := 0.1.0
 SONAME := libveneer.so.0
@@ -35,7 +38,7 @@ MODULES := $(shell sed -n 's/^\([a-z]*\):.*/\1/p' lib/LAYERS)
 uses = $(shell sed -n 's/^$1://p' lib/LAYERS)
 
 # ---- packages, each with a word when it is missing
-PKGS := libarchive libcurl jansson libcrypto libzstd libgit2 libisal zlib sqlite3
+PKGS := libarchive libcurl jansson libcrypto libssl libzstd libgit2 libisal zlib sqlite3
 ifeq ($(filter clean help dist,$(MAKECMDGOALS)),)
 MISSING := $(strip $(foreach p,$(PKGS),$(shell $(PKG_CONFIG) --exists $p 2>/dev/null || echo $p)))
 ifneq ($(MISSING),)
@@ -56,8 +59,9 @@ CFLAGS ?= $(or $(CONFIG_FLAGS_$(CONFIG)),$(error CONFIG=$(CONFIG) is none of rel
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wwrite-strings \
 	-Wformat=2 -Wcast-qual
 EXTRA_CFLAGS ?=
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -fPIC -fvisibility=hidden -pthread
-ALL_CPPFLAGS = -Iinclude -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' \
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -fPIC -fvisibility=hidden -ffunction-sections \
+	-fdata-sections -pthread
+ALL_CPPFLAGS = -Iinclude -Ilib -Icmd -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVN_VERSION='"$(VERSION)"' \
 	-DVN_LIBRARIES='"$(subst =, ,$(PKG_VERSIONS))"' $(CPPFLAGS) $(PKG_CFLAGS)
 ALL_LIBS = $(PKG_LIBS) -pthread
 
@@ -66,11 +70,11 @@ SRC_ALL := $(foreach m,$(MODULES),$(wildcard lib/$m/*.c))
 SRC_TEST := $(filter $(foreach m,$(MODULES),lib/$m/test_%),$(SRC_ALL))
 SRC_FUZZ := $(filter $(foreach m,$(MODULES),lib/$m/fuzz_%),$(SRC_ALL))
 SRC_LIB := $(filter-out $(SRC_TEST) $(SRC_FUZZ),$(SRC_ALL))
-SRC_CMD_TEST := $(wildcard cmd/veneer/test_*.c)
-SRC_CMD := $(filter-out $(SRC_CMD_TEST),$(wildcard cmd/veneer/*.c))
+SRC_CMD_TEST := $(wildcard cmd/*/test_*.c)
+SRC_CMD := $(filter-out $(SRC_CMD_TEST),$(wildcard cmd/*/*.c))
 OBJ_LIB := $(SRC_LIB:%.c=$(BUILD)/%.o)
 OBJ_CMD := $(SRC_CMD:%.c=$(BUILD)/%.o)
-TESTS_CMD := $(SRC_CMD_TEST:cmd/veneer/%.c=$(BUILD)/tests/cmd/%)
+TESTS_CMD := $(SRC_CMD_TEST:%.c=$(BUILD)/tests/%)
 TESTS := $(SRC_TEST:lib/%.c=$(BUILD)/tests/%) $(TESTS_CMD)
 FUZZERS := $(filter-out %/fuzz_main,$(SRC_FUZZ:lib/%.c=$(BUILD)/fuzz/%))
 
@@ -105,15 +109,23 @@ $(BUILD)/tests/$1: $(BUILD)/lib/$1.o $(call archives_of,$1)
 endef
 $(foreach t,$(SRC_TEST:lib/%.c=%),$(eval $(call test_rule,$t)))
 
-# A test of the program sees its other objects and the library.
-$(BUILD)/modules/cmd.a: $(filter-out %/main.o,$(OBJ_CMD))
-	@mkdir -p $(@D)
-	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
-$(TESTS_CMD): $(BUILD)/tests/cmd/%: $(BUILD)/cmd/veneer/%.o $(BUILD)/modules/cmd.a $(BUILD)/libveneer.a
-	@mkdir -p $(@D)
+# ---- the programs: cmd/PROGRAM and cmd/cli. A test of one sees its other objects, those of cmd/cli and the library.
+PROGRAMS := veneer veneer-pull
+define program_rule
+$(BUILD)/modules/cmd-$1.a: $(filter-out %/main.o,$(filter $(BUILD)/cmd/$1/%,$(OBJ_CMD)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+$(filter $(BUILD)/tests/cmd/$1/%,$(TESTS_CMD)): $(BUILD)/tests/%: $(BUILD)/%.o $(BUILD)/modules/cmd-$1.a \
+		$(BUILD)/modules/cmd-cli.a $(BUILD)/libveneer.a
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(ALL_LIBS)
+endef
+$(foreach p,cli $(PROGRAMS),$(eval $(call program_rule,$p)))
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/cmd/%/main.o $(BUILD)/modules/cmd-%.a $(BUILD)/modules/cmd-cli.a $(BUILD)/libveneer.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -Wl,--gc-sections -o $@ $^ $(ALL_LIBS)
 
 # The same target as a replay program (default) or as a libFuzzer binary (CC=clang FUZZ=libfuzzer).
 FUZZ_MAIN = $(if $(filter libfuzzer,$(FUZZ)),,$(BUILD)/lib/util/fuzz_main.o)
@@ -136,10 +148,6 @@ $(BUILD)/$(SONAME): $(OBJ_LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--as-needed -Wl,-z,defs -o $@ $^ $(ALL_LIBS)
 	$(Q)ln -sf $(SONAME) $(BUILD)/libveneer.so
 
-$(BUILD)/veneer: $(OBJ_CMD) $(BUILD)/libveneer.a
-	$(call say,LD)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
-
 $(BUILD)/veneer.pc: Makefile
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: veneer' \
@@ -148,7 +156,7 @@ $(BUILD)/veneer.pc: Makefile
 
 # ---- what people type
 ## all          the programs and the library (default)
-all: $(BUILD)/veneer $(BUILD)/libveneer.a $(BUILD)/$(SONAME) $(BUILD)/veneer.pc
+all: $(PROGRAMS:%=$(BUILD)/%) $(BUILD)/libveneer.a $(BUILD)/$(SONAME) $(BUILD)/veneer.pc
 ## tests        build every unit test
 tests: $(TESTS)
 ## fuzzers      build every fuzz target with the replay driver
@@ -163,34 +171,41 @@ test-%: FORCE
 	for f in $(filter $(BUILD)/fuzz/$*/%,$(FUZZERS)); do n=$$(basename $$f); n=$${n#fuzz_}; \
 	 echo "# $$f"; if [ -d testdata/fuzz/$$n ]; then find testdata/fuzz/$$n -type f -print0 | xargs -0 $$f; fi; done
 
-MAN1 := $(wildcard man/*.1)
-MAN5 := $(wildcard man/*.5)
+# ---- what is installed, and where
+MAN := $(wildcard man/*.[158])
 PUBLIC_HEADERS := $(wildcard include/veneer/*.h)
-## install      programs, library, headers, manual pages, completions below DESTDIR
+DIST := cmd/veneer-pull/dist
+UNITS := $(wildcard $(DIST)/*.service $(DIST)/*.timer)
+HELPERS := $(DIST)/veneer-pull-mqtt $(DIST)/veneer-pull-twin
+man_place = $(MANDIR)/man$(subst .,,$(suffix $1))/$(notdir $1)
+INSTALLED := $(PROGRAMS:%=$(BINDIR)/%) $(LIBDIR)/libveneer.a $(LIBDIR)/$(SONAME) $(LIBDIR)/libveneer.so \
+	$(LIBDIR)/pkgconfig/veneer.pc $(PUBLIC_HEADERS:include/%=$(INCLUDEDIR)/%) $(foreach m,$(MAN),$(call man_place,$m)) \
+	$(PROGRAMS:%=$(COMPLETIONDIR)/bash-completion/completions/%) $(PROGRAMS:%=$(COMPLETIONDIR)/zsh/site-functions/_%) \
+	$(PROGRAMS:%=$(COMPLETIONDIR)/fish/vendor_completions.d/%.fish) $(UNITS:$(DIST)/%=$(UNITDIR)/%) \
+	$(HELPERS:$(DIST)/%=$(HELPERDIR)/%) $(SHAREDIR)/veneer-pull.json
+## install      programs, library, headers, manual pages, completions, units below DESTDIR
 install: all
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/veneer $(DESTDIR)$(MANDIR)/man1 \
-	 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions \
-	 $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d
-	$(INSTALL) -m 755 $(BUILD)/veneer $(DESTDIR)$(BINDIR)/veneer
+	$(INSTALL) -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%)))
+	$(INSTALL) -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(BUILD)/libveneer.a $(DESTDIR)$(LIBDIR)/libveneer.a
 	$(INSTALL) -m 755 $(BUILD)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libveneer.so
 	$(INSTALL) -m 644 $(BUILD)/veneer.pc $(DESTDIR)$(LIBDIR)/pkgconfig/veneer.pc
 	$(INSTALL) -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/veneer
-	$(if $(MAN1),$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
-	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
-	$(BUILD)/veneer completion bash > $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions/veneer
-	$(BUILD)/veneer completion zsh > $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions/_veneer
-	$(BUILD)/veneer completion fish > $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d/veneer.fish
+	set -e; $(foreach m,$(MAN),$(INSTALL) -m 644 $m $(DESTDIR)$(call man_place,$m);)
+	set -e; for p in $(PROGRAMS); do \
+	 $(BUILD)/$$p completion bash > $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions/$$p; \
+	 $(BUILD)/$$p completion zsh > $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions/_$$p; \
+	 $(BUILD)/$$p completion fish > $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d/$$p.fish; done
+	$(INSTALL) -m 755 $(HELPERS) $(DESTDIR)$(HELPERDIR)
+	$(INSTALL) -m 644 $(DIST)/veneer-pull.json $(DESTDIR)$(SHAREDIR)/veneer-pull.json
+	set -e; for u in $(notdir $(UNITS)); do \
+	 sed 's#/usr/bin/#$(BINDIR)/#; s#/usr/lib/veneer-pull/#$(HELPERDIR)/#' $(DIST)/$$u > $(DESTDIR)$(UNITDIR)/$$u; \
+	 chmod 644 $(DESTDIR)$(UNITDIR)/$$u; done
 ## uninstall    take exactly that away again
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/veneer $(DESTDIR)$(LIBDIR)/libveneer.a $(DESTDIR)$(LIBDIR)/$(SONAME) \
-	 $(DESTDIR)$(LIBDIR)/libveneer.so $(DESTDIR)$(LIBDIR)/pkgconfig/veneer.pc \
-	 $(PUBLIC_HEADERS:include/%=$(DESTDIR)$(INCLUDEDIR)/%) $(MAN1:man/%=$(DESTDIR)$(MANDIR)/man1/%) \
-	 $(MAN5:man/%=$(DESTDIR)$(MANDIR)/man5/%) \
-	 $(DESTDIR)$(COMPLETIONDIR)/bash-completion/completions/veneer $(DESTDIR)$(COMPLETIONDIR)/zsh/site-functions/_veneer \
-	 $(DESTDIR)$(COMPLETIONDIR)/fish/vendor_completions.d/veneer.fish
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/veneer
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/veneer $(DESTDIR)$(HELPERDIR) $(DESTDIR)$(SHAREDIR)
 ## dist         a source archive of HEAD
 dist:
 	git archive --prefix=veneer-$(VERSION)/ -o veneer-$(VERSION).tar.gz HEAD

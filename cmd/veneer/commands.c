@@ -1,41 +1,26 @@
-/* The table of commands. */
+/* The program: its table of commands, and what --help says around it. */
 #include "cmd.h"
-#include <stdio.h>
-#include <string.h>
 
-#define MOST_COMMANDS 32   /* behind one word */
-
-const struct vn_cmd *const cmd_all[] = {
-	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_login, &cmd_logout, &cmd_version, &cmd_completion,
-	&cmd_help, NULL,
+static const struct vn_cmd *const commands[] = {
+	&cmd_diff, &cmd_rebase, &cmd_delta, &cmd_inspect, &cmd_copy, &cmd_sign, &cmd_verify, &cmd_login, &cmd_logout,
+	&cmd_version, &cmd_completion, &cmd_help, NULL,
 };
 
-const char *cmd_word(const struct vn_cmd *cmd)
+static const char *libraries(void)
 {
-	const char *space = strrchr(cmd->name, ' ');
-
-	return space ? space + 1 : cmd->name;
+	return vn_library_versions(NULL);
 }
 
-const struct vn_cmd *cmd_find(const struct vn_cmd *parent, const char *word, struct vn_err *err)
-{
-	OUT_CLEANUP(text_release) struct text safe = { 0 }, help = { 0 };
-	const struct vn_cmd *const *table = parent ? parent->subs : cmd_all;
-	const char *words[MOST_COMMANDS] = { NULL }, *nearest;
-	size_t n = 0;
-
-	for (; n < MOST_COMMANDS && table[n]; n++) {
-		if (!strcmp(cmd_word(table[n]), word))
-			return table[n];
-		words[n] = cmd_word(table[n]);
-	}
-	nearest = opt_nearest(word, words, n);
-	text_escape(&safe, word);
-	text_addf(&help, "`veneer help%s%s` lists the commands.", parent ? " " : "", parent ? parent->name : "");
-	opt_fail(err, VN_EUSAGE, text_get(&help), "there is no command \"%s%s%s\"", parent ? parent->name : "", parent ? " " : "",
-		 text_get(&safe));
-	if (nearest)
-		snprintf(err->hint, sizeof(err->hint), "Did you mean `veneer %s%s%s`?  %s", parent ? parent->name : "",
-			 parent ? " " : "", nearest, text_get(&help));
-	return NULL;
-}
+const struct cli_program cmd_program = {
+	.name = "veneer",
+	.arguments = "COMMAND [OPTION]... ARGUMENT...",
+	.about = "Ships a new model to devices without shipping the container image again.",
+	.notes = "An image is REGISTRY/REPOSITORY:TAG[@DIGEST], oci:DIR[:TAG], oci-archive:FILE,\n"
+		 "docker-archive:FILE[:REF] or docker-daemon:REF.\n\n"
+		 "exit status: 0 done, or the same; 1 differs, or refused; 2 usage; 3 failed;\n"
+		 "4 integrity (do not retry); 5 may pass (retry)\n\n"
+		 "`veneer help COMMAND` and veneer(1) say more.\n",
+	.transports = "oci: oci-archive: docker-archive: docker-daemon:",
+	.libraries = libraries,
+	.commands = commands,
+};

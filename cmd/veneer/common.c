@@ -1,9 +1,5 @@
 #include "cmd.h"
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const char *const formats[] = { "text", "json", NULL };
 
 const char *const cmd_class_names[] = {
 	[VN_CLASS_METADATA] = "metadata", [VN_CLASS_NOISE] = "noise",   [VN_CLASS_MODEL] = "model",
@@ -12,13 +8,6 @@ const char *const cmd_class_names[] = {
 };
 
 #define AT(field) offsetof(struct cmd_common, field)
-const struct opt cmd_general_options[] = {
-	{ "format", 0, OPT_CHOICE, AT(format), "FORMAT", "what stdout gets", formats },
-	{ "quiet", 'q', OPT_FLAG, AT(quiet), NULL, "errors only, and of the result no more than a name", NULL },
-	{ "verbose", 'v', OPT_FLAG, AT(verbose), NULL, "tell requests, retries and cache hits on stderr", NULL },
-	{ "help", 'h', OPT_FLAG, AT(help), NULL, "show this text", NULL },
-	{ 0 },
-};
 const struct opt cmd_registry_options[] = {
 	{ "authfile", 0, OPT_FILE, AT(authfile), "FILE", "credential file, instead of the usual places", NULL },
 	{ "cacert", 0, OPT_FILE, AT(cacert), "FILE", "trust these certificate authorities (PEM) too", NULL },
@@ -36,7 +25,7 @@ const struct opt cmd_cache_options[] = {
 
 int cmd_open(const struct cmd_call *call, const char *username, const char *password, struct vn **ret, struct vn_err *err)
 {
-	const struct cmd_common *common = call->common;
+	const struct cmd_common *common = call->options;
 	struct vn_options options = {
 		.size = sizeof(options),
 		.authfile = common->authfile,
@@ -59,27 +48,6 @@ void cmd_close(struct vn **vn)
 {
 	if (*vn)
 		vn_close(*vn);
-}
-
-void cmd_free(void *pointer)
-{
-	free(*(void **)pointer);
-}
-
-void cmd_put_line(struct out *out, const char *text)
-{
-	out_escaped(out, text);
-	out_put(out, "\n");
-}
-
-int cmd_put_json(struct out *out, const char *json)
-{
-	size_t len = strlen(json);
-
-	out_put(out, json);
-	if (!len || json[len - 1] != '\n')
-		out_put(out, "\n");
-	return 0;
 }
 
 int cmd_put_credentials(const struct cmd_call *call, const char *name, const char *done, const char *kept, const char *where)

@@ -285,7 +285,7 @@ static void suggest_dest(struct text *dest, const char *new_ref)
 static void suggest(struct out *out, const struct cmd_call *call)
 {
 	const struct options *options = call->options;
-	const struct cmd_common *common = call->common;
+	const struct cmd_common *common = call->options;
 	OUT_CLEANUP(text_release) struct text dest = { 0 };
 	const char *words[24] = { "veneer", "rebase" };
 	size_t n = 2;

@@ -1,28 +1,5 @@
 #include "cmd.h"
 
-struct options {
-	struct cmd_common common;
-};
-
-static int run(const struct cmd_call *call, struct vn_err *err)
-{
-	const struct vn_cmd *cmd;
-
-	if (!call->nargs) {
-		usage_overview(call->out);
-		return 0;
-	}
-	cmd = cmd_find(NULL, call->args[0], err);
-	if (cmd && call->nargs > 1 && !cmd->subs)
-		return opt_fail(err, VN_EUSAGE, NULL, "%s has no commands of its own", cmd->name);
-	if (cmd && call->nargs > 1)
-		cmd = cmd_find(cmd, call->args[1], err);
-	if (!cmd)
-		return -VN_EUSAGE;
-	usage_command(call->out, cmd);
-	return 0;
-}
-
 static const struct opt_positional args[] = {
 	{ "COMMAND", "whose help is wanted", true, NULL },
 	{ "SUBCOMMAND", "of a command that has some, such as delta", true, NULL },
@@ -41,7 +18,7 @@ const struct vn_cmd cmd_help = {
 	.about = "Show how a command is used, or without COMMAND which commands there are.",
 	.args = args,
 	.groups = groups,
-	.size = sizeof(struct options),
+	.size = sizeof(struct cli_common),
 	.examples = examples,
-	.run = run,
+	.run = cmd_show_help,
 };

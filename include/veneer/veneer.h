@@ -8,5 +8,6 @@
 #include "veneer/event.h"
 #include "veneer/image.h"
 #include "veneer/rebase.h"
+#include "veneer/sign.h"
 #include "veneer/text.h"
 #endif

@@ -1,44 +1,10 @@
 #include "api/context.h"
 #include "engine/engine.h"
+#include "layer/facts.h"
 #include "registry/http.h"
 #include "store/store.h"
 #include "util/cleanup.h"
 #include <string.h>
-
-/* Both come from the Makefile. */
-#ifndef VN_VERSION
-#define VN_VERSION "unknown"
-#endif
-#ifndef VN_LIBRARIES
-#define VN_LIBRARIES "unknown"
-#endif
-
-const char *vn_version(void)
-{
-	return VN_VERSION;
-}
-
-const char *vn_library_versions(struct vn *vn)
-{
-	(void)vn;
-	return VN_LIBRARIES;
-}
-
-int vn_take_options(void *known, size_t known_size, const void *given, const char *name, struct vn_err *err)
-{
-	size_t size = 0;
-	memset(known, 0, known_size);
-	if (!given)
-		return 0;
-	memcpy(&size, given, sizeof(size));
-	if (size < sizeof(size) || size > 1u << 16)
-		return vn_fail(err, VN_EUSAGE, "%s: size is not set", name);
-	for (size_t i = known_size; i < size; i++)
-		if (((const char *)given)[i])
-			return vn_fail(err, VN_EUSAGE, "%s: made for a newer version of the library", name);
-	memcpy(known, given, size < known_size ? size : known_size);
-	return 0;
-}
 
 const struct vn_events *vn_listeners(struct vn *vn)
 {
@@ -148,5 +114,6 @@ int vn_index_setup(struct vn *vn, struct vn_index_options *ret, struct vn_err *e
 	ret->cache = vn->cache;
 	ret->max_plain = vn->options.max_layer_size;
 	ret->events = vn_listeners(vn);
+	ret->gather = &vn_gather_facts;
 	return vn_cache_secret(vn->cache, ret->key, err);
 }

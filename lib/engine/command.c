@@ -61,7 +61,7 @@ static int find_program(const char *name, char **ret, struct vn_err *err)
 		}
 		dir += len;
 	}
-	vn_fail(err, VN_ENOTFOUND, "the program %s is not in PATH", name);
+	vn_fail(err, VN_EIO, "the program %s is not in PATH", name);
 	return vn_hint(err, "install it, or choose another kind of engine");
 }
 
@@ -115,7 +115,7 @@ static int spawn(const char *program, struct vn_command *c, int out, int errors,
 	posix_spawnattr_destroy(&attr);
 	if (bad) {
 		errno = bad;
-		return vn_fail_sys(err, bad == ENOENT ? VN_ENOTFOUND : VN_EIO, "cannot run %s", program);
+		return vn_fail_sys(err, VN_EIO, "cannot run %s", program);
 	}
 	return 0;
 }

@@ -18,7 +18,7 @@ struct vn_command {
 };
 /* Appends words, up to a NULL. Too many are found by vn_command_run. */
 void vn_command_add(struct vn_command *c, ...) __attribute__((sentinel));
-/* VN_ENOTFOUND: the program is not there; VN_ENETWORK: the time is up; VN_EIO with its last line when its exit status is not 0.
+/* VN_EIO: the program is not there (status 0), or its exit status is not 0, and then with its last line; VN_ENETWORK: the time is up.
  * `ret` (may be NULL) takes its stdout. */
 int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err);
 #endif

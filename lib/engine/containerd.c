@@ -135,6 +135,24 @@ static int containerd_files(struct vn_engine *e, const struct vn_digest *digest,
 }
 
 /* ---- taking in */
+/* The name is that image. A target that is an index stands for the manifest in it that this machine takes. */
+static int find_incoming(struct vn_ctr *c, const struct vn_incoming *in, const char *full, struct vn_ctr_image *ret, struct vn_err *err)
+{
+	VN_AUTO(vn_ctr_image) image = { 0 };
+	struct vn_digest target;
+	int rc = vn_ctr_target(c, full, &target, err);
+	if (rc == 0 && (rc = vn_ctr_find(c, full, &image, err)) == -VN_ENOTFOUND)
+		rc = vn_fail(err, VN_EDIGEST, "documents of %s are not in containerd", in->name);
+	if (rc == 0 && !vn_digest_equal(&image.digest, &in->image->desc.digest))
+		rc = vn_fail(err, VN_EDIGEST, "%s is %s in containerd instead of %s", in->name, image.digest.text,
+			     in->image->desc.digest.text);
+	if (rc < 0)
+		return rc;
+	*ret = image;
+	image = (struct vn_ctr_image){ 0 };
+	return 0;
+}
+
 static int containerd_prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, struct vn_err *err)
 {
 	struct vn_ctr *c = (struct vn_ctr *)e;
@@ -144,14 +162,9 @@ static int containerd_prove(struct vn_engine *e, const struct vn_incoming *in, b
 	VN_AUTO(vn_deep) d = { 0 };
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
-		rc = vn_ctr_target(c, full, &image.target, err);
-	if (rc == 0 && !vn_digest_equal(&image.target, &in->image->desc.digest))
-		rc = vn_fail(err, VN_EDIGEST, "%s is %s in containerd instead of %s", in->name, image.target.text,
-			     in->image->desc.digest.text);
+		rc = find_incoming(c, in, full, &image, err);
 	if (rc == 0)
 		rc = vn_ctr_check(c, full, err);
-	if (rc == 0 && (rc = vn_ctr_find(c, full, &image, err)) == -VN_ENOTFOUND)
-		rc = vn_fail(err, VN_EDIGEST, "%s is not whole in containerd", in->name);
 	if (rc == 0)
 		rc = view_open(c, &image, &v, err);
 	if (rc < 0 || !deep)
@@ -170,25 +183,43 @@ static int import(struct vn_ctr *c, int fd, const struct vn_platform *platform, 
 	return vn_ctr_run(c, &cmd, NULL, err);
 }
 
+static int remove_name(struct vn_ctr *c, const char *full, struct vn_err *err)
+{
+	struct vn_command cmd = { 0 };
+	vn_command_add(&cmd, "images", "rm", "--sync", full, NULL);
+	int rc = vn_ctr_run(c, &cmd, NULL, err);
+	return rc == -VN_ENOTFOUND ? 0 : rc;
+}
+
+/* What an import cannot finish it leaves under the name. */
+static int take_in(struct vn_ctr *c, const struct vn_incoming *in, const char *full, int fd, struct vn_err *err)
+{
+	struct vn_err ignored = { 0 };
+	struct vn_command label = { 0 };
+	int rc = import(c, fd, &in->image->config.platform, err);
+	vn_command_add(&label, "images", "label", full, PINNED, NULL);
+	if (rc == 0)
+		rc = vn_ctr_run(c, &label, NULL, err);
+	if (rc == 0)
+		rc = containerd_prove(&c->e, in, false, err);
+	if (rc < 0 && rc != -VN_ENETWORK)
+		remove_name(c, full, &ignored);
+	return rc;
+}
+
 static int containerd_load(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
 	struct vn_ctr *c = (struct vn_ctr *)e;
 	VN_AUTO_FREE char *full = NULL;
 	VN_AUTO_CLOSE int fd = -1;
-	struct vn_command label = { 0 };
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
 		rc = vn_scratch_file(c->scratch, &fd, err);
 	if (rc == 0)
 		rc = vn_handover(in, fd, err);
-	if (rc == 0)
-		rc = import(c, fd, &in->image->config.platform, err);
-	if (rc == 0) {
-		vn_command_add(&label, "images", "label", full, PINNED, NULL);
-		rc = vn_ctr_run(c, &label, NULL, err);
-	}
-	if (rc == 0)
-		rc = containerd_prove(e, in, false, err);
+	if (rc < 0)
+		return rc;
+	rc = take_in(c, in, full, fd, err);
 	if (rc == -VN_ENOTFOUND || rc == -VN_EDIGEST) {
 		err->code = VN_EIO;
 		rc = -VN_EIO;
@@ -259,14 +290,6 @@ static int containerd_name_as(struct vn_engine *e, const char *to, const char *n
 	if (rc == 0 && !vn_digest_equal(&now, &target))
 		rc = vn_fail(err, VN_EIO, "%s is %s in containerd after it was made %s", name, now.text, target.text);
 	return rc;
-}
-
-static int remove_name(struct vn_ctr *c, const char *full, struct vn_err *err)
-{
-	struct vn_command cmd = { 0 };
-	vn_command_add(&cmd, "images", "rm", "--sync", full, NULL);
-	int rc = vn_ctr_run(c, &cmd, NULL, err);
-	return rc == -VN_ENOTFOUND ? 0 : rc;
 }
 
 static int containerd_forget(struct vn_engine *e, const char *name, struct vn_err *err)

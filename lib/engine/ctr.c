@@ -15,7 +15,7 @@ static int answers(const struct vn_ctr *c, struct vn_err *err)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	if (strlen(c->address) >= sizeof(a.sun_path))
 		return vn_fail(err, VN_EUSAGE, "%.200s is too long for the path of a socket", c->address);
-	strcpy(a.sun_path, c->address);
+	memcpy(a.sun_path, c->address, strlen(c->address) + 1);
 	VN_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot make a socket");
@@ -169,6 +169,7 @@ static int resolve(struct vn_ctr *c, struct vn_ctr_image *image, struct vn_err *
 	VN_AUTO(vn_index) index = { 0 };
 	enum vn_kind kind = VN_KIND_UNKNOWN;
 	const char *type = NULL;
+	image->digest = image->target;
 	int rc = vn_ctr_content(c, &image->target, &bytes, err);
 	if (rc == 0)
 		rc = vn_manifest_kind(bytes.data, bytes.len, NULL, &kind, &type, err);
@@ -179,7 +180,9 @@ static int resolve(struct vn_ctr *c, struct vn_ctr_image *image, struct vn_err *
 			rc = vn_index_select(&index, NULL, &child, err);
 		vn_buf_clear(&bytes);
 		if (rc == 0)
-			rc = vn_ctr_content(c, &child->digest, &bytes, err);
+			image->digest = child->digest;
+		if (rc == 0)
+			rc = vn_ctr_content(c, &image->digest, &bytes, err);
 	}
 	if (rc == 0)
 		rc = vn_manifest_parse(bytes.data, bytes.len, &image->manifest, err);

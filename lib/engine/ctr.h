@@ -26,7 +26,8 @@ int vn_ctr_content(struct vn_ctr *c, const struct vn_digest *digest, struct vn_b
 struct vn_ctr_image {
 	char *name;
 	struct vn_digest target;
-	struct vn_manifest manifest; /* of this machine's platform */
+	struct vn_digest digest;     /* of the manifest: the target, or of the entry of an index that is for this machine */
+	struct vn_manifest manifest;
 	struct vn_config config;
 };
 /* By full name, or by the digest of its configuration. */

@@ -1,12 +1,9 @@
-/* Docker Engine. Files of an image are read out of a container that is created, never started, and removed; a label with the scratch
- * folder marks it, so that what a killed run left is found. */
 #include "engine/deep.h"
 #include "engine/docker.h"
 #include "engine/handover.h"
 #include "engine/kinds.h"
+#include "engine/moby.h"
 #include "engine/names.h"
-#include "engine/rooted.h"
-#include "tar/reader.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -15,122 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LABEL "dev.veneer.pull"
-
-struct moby {
-	struct vn_engine e;
-	char *endpoint, *scratch;
-	struct vn_docker docker;             /* .http NULL: not used yet */
-	bool swept;                          /* what earlier runs left is gone */
-	char *root;                          /* the engine's data folder, NULL when it is not on this machine */
-	bool asked_root;
-};
-
-static int reach(struct moby *m, struct vn_err *err)
-{
-	return m->docker.http ? 0 : vn_docker_open(m->endpoint, &m->docker, err);
-}
-
-/* ---- containers that only hold an image's files */
-struct container {
-	struct moby *m;
-	char id[VN_DOCKER_ID];
-};
-
-static int remove_container(struct moby *m, const char *id, struct vn_err *err)
-{
-	VN_AUTO_FREE char *path = NULL;
-	int rc = vn_docker_path("/containers/", id, "?force=1&v=1", &path, err);
-	if (rc == 0)
-		rc = vn_docker_do(&m->docker, "DELETE", path, err);
-	return rc == -VN_ENOTFOUND ? 0 : rc;
-}
-
-static void container_release(struct container *c)
-{
-	struct vn_err why = { 0 };
-	if (*c->id && remove_container(c->m, c->id, &why) < 0)
-		vn_warn(c->m->e.events, "the container %.12s, which is of no use any more, could not be removed: %s", c->id, why.text);
-	*c->id = 0;
-}
-
-static int sweep(struct moby *m, struct vn_err *err)
-{
-	VN_AUTO(vn_buf) filter = VN_BUF(VN_MAX_URL);
-	VN_AUTO_FREE char *path = NULL;
-	VN_AUTO_JSON *want = vn_json_object(), *list = NULL;
-	VN_AUTO(vn_buf) label = VN_BUF(VN_MAX_PATH);
-	vn_json *labels = vn_json_array();
-	int rc = m->swept ? 0 : vn_buf_addf(&label, err, LABEL "=%s", m->scratch);
-	vn_json_add(labels, vn_json_string(vn_buf_text(&label)));
-	vn_json_set(want, "label", labels);
-	if (rc == 0)
-		rc = vn_json_text(want, false, &filter, err);
-	if (rc == 0)
-		rc = vn_docker_path("/containers/json?all=1&filters=", vn_buf_text(&filter), "", &path, err);
-	if (rc == 0 && !m->swept)
-		rc = vn_docker_json(&m->docker, path, &list, err);
-	struct vn_jv root = vn_jv_root(list, "the list of containers");
-	for (size_t i = 0; rc == 0 && i < vn_jv_count(&root); i++) {
-		const char *id = NULL;
-		struct vn_jv item = vn_jv_at(&root, i);
-		rc = vn_jv_want_object(&item, err);
-		if (rc == 0)
-			rc = vn_jv_need_text(&item, "Id", &id, err);
-		if (rc == 0)
-			rc = remove_container(m, id, err);
-	}
-	m->swept = m->swept || rc == 0;
-	return rc;
-}
-
-/* Before anything that such containers could stand in the way of. */
-static int ready(struct moby *m, struct vn_err *err)
-{
-	int rc = reach(m, err);
-	if (rc == 0 && !m->swept)
-		rc = sweep(m, err);
-	return rc;
-}
-
-static int create_container(struct moby *m, const char *image, struct container *ret, struct vn_err *err)
-{
-	VN_AUTO_JSON *body = vn_json_object(), *reply = NULL;
-	vn_json *cmd = vn_json_array(), *labels = vn_json_object(), *host = vn_json_object();
-	const char *id = NULL;
-	vn_json_add(cmd, vn_json_string("veneer"));
-	vn_json_set(labels, LABEL, vn_json_string(m->scratch));
-	vn_json_set(host, "NetworkMode", vn_json_string("none"));
-	vn_json_set(body, "Image", vn_json_string(image));
-	vn_json_set(body, "Cmd", cmd);
-	vn_json_set(body, "Labels", labels);
-	vn_json_set(body, "HostConfig", host);
-	int rc = vn_docker_post(&m->docker, "/containers/create", body, &reply, err);
-	struct vn_jv root = vn_jv_root(reply, "the engine's reply");
-	if (rc == 0)
-		rc = vn_jv_want_object(&root, err);
-	if (rc == 0)
-		rc = vn_jv_need_text(&root, "Id", &id, err);
-	if (rc == 0 && strlen(id) >= sizeof(ret->id))
-		rc = vn_fail(err, VN_EFORMAT, "the engine at %s gives a container an ID of %zu characters", m->docker.where, strlen(id));
-	if (rc < 0)
-		return rc;
-	ret->m = m;
-	strcpy(ret->id, id);
-	return 0;
-}
-
 /* ---- looking */
 static int moby_look(struct vn_engine *e, const char *name, struct vn_held *ret, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	VN_AUTO_FREE char *full = NULL;
 	VN_AUTO_JSON *json = NULL;
 	VN_AUTO(vn_held) held = { 0 };
 	const char *id = NULL;
 	int rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
-		rc = reach(m, err);
+		rc = vn_moby_reach(m, err);
 	if (rc == 0)
 		rc = vn_docker_inspect(&m->docker, full, &json, err);
 	struct vn_jv root = vn_jv_root(json, "the engine's reply"), fs = vn_jv_get(&root, "RootFS"), layers = vn_jv_get(&fs, "Layers"),
@@ -155,80 +47,24 @@ static int moby_look(struct vn_engine *e, const char *name, struct vn_held *ret,
 static int moby_layers(struct vn_engine *e, const struct vn_manifest *manifest, const struct vn_config *c, size_t *ret,
 		       struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	VN_AUTO_JSON *ping = NULL;
-	int rc = reach(m, err);
+	int rc = vn_moby_reach(m, err);
 	if (rc == 0)
 		rc = vn_docker_json(&m->docker, "/version", &ping, err);
 	if (rc < 0)
 		return rc;
-	*ret = manifest->nlayers != c->ndiff_ids || vn_docker_keeps_in_containerd(&m->docker)
-		       ? 0 : vn_docker_layers_present(&m->docker, c, NULL);
+	bool thin = manifest->nlayers == c->ndiff_ids && !vn_docker_keeps_in_containerd(&m->docker);
+	*ret = thin ? vn_docker_layers_present(&m->docker, c, NULL) : 0;
 	return 0;
-}
-
-/* ---- files */
-/* The tar of one file. */
-static int unpack_one(struct vn_in *in, const char *path, int fd, uint64_t *at, struct vn_err *err)
-{
-	VN_CLEANUP(vn_tar_close_p) struct vn_tar *tar = NULL;
-	const struct vn_tar_entry *entry;
-	const void *block;
-	ssize_t n = 0;
-	int rc = vn_tar_open(in, path, &tar, err), more = 0;
-	if (rc == 0)
-		more = vn_tar_next(tar, &entry, err);
-	if (rc < 0 || more < 0)
-		return rc < 0 ? rc : more;
-	if (!more || entry->type != VN_FILE)
-		return vn_fail(err, VN_ENOTFOUND, "the image has no file /%.600s", path);
-	while (rc == 0 && (n = vn_tar_data(tar, &block, err)) > 0)
-		rc = vn_put_at(fd, block, (size_t)n, at, err);
-	if (rc == 0 && n < 0)
-		rc = (int)n;
-	if (rc == 0)
-		more = vn_tar_next(tar, &entry, err);
-	return rc < 0 ? rc : more < 0 ? more : 0;
-}
-
-static int read_one(struct moby *m, const struct container *c, const char *path, int fd, uint64_t *at, struct vn_err *err)
-{
-	VN_AUTO_FREE char *before = NULL, *url = NULL;
-	VN_AUTO(vn_http_response) r = { 0 };
-	int rc = vn_asprintf(&before, err, "/containers/%s/archive?path=/", c->id);
-	if (rc == 0)
-		rc = vn_docker_path(before, path, "", &url, err);
-	if (rc == 0)
-		rc = vn_docker_call(&m->docker, "GET", url, NULL, 0, &r, err);
-	if (rc == -VN_ENOTFOUND)
-		return vn_fail(err, VN_ENOTFOUND, "the image has no file /%.600s", path);
-	return rc < 0 ? rc : unpack_one(vn_steal(r.body), path, fd, at, err);
-}
-
-static int moby_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd, uint64_t at,
-		      uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
-{
-	struct moby *m = (struct moby *)e;
-	VN_AUTO(container) c = { 0 };
-	int rc = ready(m, err);
-	if (rc == 0)
-		rc = create_container(m, image->text, &c, err);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		uint64_t begin = at;
-		rc = read_one(m, &c, paths[i], fd, &at, err);
-		if (ret_sizes)
-			ret_sizes[i] = at - begin;
-	}
-	if (rc == 0)
-		*ret_end = at;
-	return rc;
 }
 
 /* ---- taking in */
 /* What an engine gives every container of its own (moby, daemon/initlayer). */
 static const char *const own_files[] = { ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf" };
 
-static int compare_files(struct moby *m, const struct vn_incoming *in, const struct container *c, const char *id, struct vn_err *err)
+static int compare_files(struct vn_moby *m, const struct vn_incoming *in, const struct vn_moby_container *c, const char *id,
+			 struct vn_err *err)
 {
 	VN_AUTO(vn_deep) d = { 0 };
 	VN_AUTO_FREE char *path = NULL;
@@ -251,15 +87,15 @@ static int compare_files(struct moby *m, const struct vn_incoming *in, const str
 
 static int moby_prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	const struct vn_image *image = in->image;
 	VN_AUTO_FREE char *full = NULL;
 	VN_AUTO_JSON *json = NULL;
-	VN_AUTO(container) c = { 0 };
+	VN_AUTO(vn_moby_container) c = { 0 };
 	const char *id = NULL;
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
-		rc = ready(m, err);
+		rc = vn_moby_ready(m, err);
 	if (rc == 0)
 		rc = vn_docker_inspect(&m->docker, full, &json, err);
 	if (rc == 0)
@@ -269,7 +105,7 @@ static int moby_prove(struct vn_engine *e, const struct vn_incoming *in, bool de
 		return rc;
 	struct vn_jv root = vn_jv_root(json, "the engine's reply");
 	rc = vn_jv_need_text(&root, "Id", &id, err);
-	if (rc == 0 && (rc = create_container(m, full, &c, err)) < 0 && err->code != VN_ENETWORK) {
+	if (rc == 0 && (rc = vn_moby_container(m, full, &c, err)) < 0 && err->code != VN_ENETWORK) {
 		vn_wrap(err, "the engine cannot make a container of %s", in->name);
 		err->code = VN_EDIGEST;
 		return -VN_EDIGEST;
@@ -279,9 +115,9 @@ static int moby_prove(struct vn_engine *e, const struct vn_incoming *in, bool de
 
 static int moby_load(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	VN_AUTO_CLOSE int fd = -1;
-	int rc = ready(m, err);
+	int rc = vn_moby_ready(m, err);
 	if (rc == 0)
 		rc = vn_scratch_file(m->scratch, &fd, err);
 	if (rc == 0)
@@ -311,13 +147,13 @@ static const char *cut_tag(char *full)
 
 static int moby_name_as(struct vn_engine *e, const char *to, const char *name, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	VN_AUTO_FREE char *from = NULL, *full = NULL, *before = NULL, *after = NULL, *path = NULL;
 	int rc = vn_engine_full_name(to, &from, err);
 	if (rc == 0)
 		rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
-		rc = reach(m, err);
+		rc = vn_moby_reach(m, err);
 	if (rc < 0)
 		return rc;
 	const char *tag = cut_tag(full);
@@ -329,7 +165,7 @@ static int moby_name_as(struct vn_engine *e, const char *to, const char *name, s
 	return rc < 0 ? rc : vn_docker_do(&m->docker, "POST", path, err);
 }
 
-static int delete_image(struct moby *m, const char *name, bool force, struct vn_err *err)
+static int delete_image(struct vn_moby *m, const char *name, bool force, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
 	int rc = vn_docker_path("/images/", name, force ? "?force=1" : "?force=0", &path, err);
@@ -340,22 +176,45 @@ static int delete_image(struct moby *m, const char *name, bool force, struct vn_
 
 static int moby_forget(struct vn_engine *e, const char *name, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	VN_AUTO_FREE char *full = NULL;
 	int rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
-		rc = ready(m, err);
+		rc = vn_moby_ready(m, err);
 	return rc < 0 ? rc : delete_image(m, full, false, err);
+}
+
+/* VN_EREFUSED when a container was made from an image: it would keep the layers. */
+static int unused(struct vn_moby *m, const char *image, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) filter = VN_BUF(VN_MAX_URL);
+	VN_AUTO_FREE char *path = NULL;
+	VN_AUTO_JSON *list = NULL;
+	const char *id = "";
+	int rc = vn_buf_addf(&filter, err, "{\"ancestor\":[\"%s\"]}", image);
+	if (rc == 0)
+		rc = vn_docker_path("/containers/json?all=1&filters=", vn_buf_text(&filter), "", &path, err);
+	if (rc == 0)
+		rc = vn_docker_json(&m->docker, path, &list, err);
+	struct vn_jv root = vn_jv_root(list, "the list of containers"), first = vn_jv_at(&root, 0);
+	if (rc < 0 || !vn_jv_count(&root))
+		return rc;
+	rc = vn_jv_want_object(&first, err);
+	if (rc == 0)
+		rc = vn_jv_need_text(&first, "Id", &id, err);
+	return rc < 0 ? rc : vn_fail(err, VN_EREFUSED, "the container %.12s was made from the image %.19s", id, image);
 }
 
 static int moby_discard(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	char other[VN_DOCKER_ID];
 	VN_AUTO_FREE char *full = NULL;
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
-		rc = ready(m, err);
+		rc = vn_moby_ready(m, err);
+	if (rc == 0)
+		rc = unused(m, in->image->manifest.config.digest.text, err);
 	if (rc == 0)
 		rc = delete_image(m, full, true, err);
 	/* under other names its layers would stay, and a layer that is there is not unpacked again */
@@ -374,11 +233,12 @@ static int moby_discard(struct vn_engine *e, const struct vn_incoming *in, struc
 /* ---- the data folder */
 static const char *moby_data(struct vn_engine *e)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	struct vn_err ignored = { 0 };
 	VN_AUTO_JSON *json = NULL;
 	const char *root = NULL;
-	if (m->asked_root || reach(m, &ignored) < 0 || !m->docker.socket || vn_docker_json(&m->docker, "/info", &json, &ignored) < 0)
+	if (m->asked_root || vn_moby_reach(m, &ignored) < 0 || !m->docker.socket ||
+	    vn_docker_json(&m->docker, "/info", &json, &ignored) < 0)
 		return m->root;
 	struct vn_jv info = vn_jv_root(json, "info");
 	m->asked_root = true;
@@ -391,12 +251,12 @@ static const char *moby_data(struct vn_engine *e)
  * container that has the socket) or it keeps images in containerd, wherever that has them. */
 static int moby_sync(struct vn_engine *e, struct vn_err *err)
 {
-	struct moby *m = (struct moby *)e;
-	int rc = reach(m, err);
+	struct vn_moby *m = (struct vn_moby *)e;
+	int rc = vn_moby_reach(m, err);
 	if (rc < 0)
 		return rc;
 	if (!m->docker.socket) {
-		vn_warn(e->events, "the engine at %s is not on this machine: that its images survive a power cut cannot be made sure", m->docker.where);
+		vn_warn(e->events, "the engine at %s is not on this machine: its images may not survive a power cut", m->docker.where);
 		return 0;
 	}
 	const char *root = moby_data(e);
@@ -416,7 +276,7 @@ static int moby_handle(struct vn_engine *e, const char *name, char **ret, struct
 
 static void moby_close(struct vn_engine *e)
 {
-	struct moby *m = (struct moby *)e;
+	struct vn_moby *m = (struct vn_moby *)e;
 	vn_docker_release(&m->docker);
 	free(m->endpoint);
 	free(m->scratch);
@@ -428,7 +288,7 @@ static const struct vn_engine_ops moby_ops = {
 	.name = "moby",
 	.look = moby_look,
 	.layers = moby_layers,
-	.files = moby_files,
+	.files = vn_moby_files,
 	.load = moby_load,
 	.prove = moby_prove,
 	.sync = moby_sync,
@@ -443,7 +303,7 @@ static const struct vn_engine_ops moby_ops = {
 int vn_engine_moby_open(const char *endpoint, const char *scratch, const struct vn_events *events, struct vn_engine **ret,
 			struct vn_err *err)
 {
-	struct moby *m = calloc(1, sizeof(*m));
+	struct vn_moby *m = calloc(1, sizeof(*m));
 	if (!m)
 		return vn_nomem(err);
 	m->e = (struct vn_engine){ &moby_ops, events };

@@ -42,7 +42,8 @@ int vn_pin_image(const struct vn_image *image, size_t n, struct vn_buf *ret_mani
 	VN_AUTO(vn_desc) desc = { 0 };
 	struct vn_digest digest;
 	if (!n || n > image->nlayers || n > image->config.ndiff_ids || n > image->manifest.nlayers)
-		return vn_fail(err, VN_EUSAGE, "%s has %zu layers, of which %zu cannot be pinned", image->source->ref.text, image->nlayers, n);
+		return vn_fail(err, VN_EUSAGE, "%s has %zu layers, of which %zu cannot be pinned", image->source->ref.text,
+			       image->nlayers, n);
 	config = pin_config(image, n);
 	int rc = vn_json_text(config, false, &config_text, err);
 	if (rc == 0)

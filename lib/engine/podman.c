@@ -3,13 +3,11 @@
  * It takes a layer as known when a layer of its store was made from a blob of the same digest, which only the store's own list tells
  * (containers/storage, DRIVER-layers/layers.json): an image that was made here, or came in by `docker save`, has layers whose blobs
  * nobody knows. A thin image comes in as an OCI archive; a docker-archive must be whole. */
-#include "engine/command.h"
 #include "engine/deep.h"
 #include "engine/handover.h"
 #include "engine/kinds.h"
 #include "engine/names.h"
-#include "engine/rooted.h"
-#include "tar/reader.h"
+#include "engine/podman.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -18,33 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LABEL "dev.veneer.pull"
-
-struct podman {
-	struct vn_engine e;
-	char *scratch, *temporary;           /* temporary: podman's own files while it takes an image in */
-	char *label;
-	char *text;                          /* the endpoint, cut into words */
-	const char *words[VN_MAX_ENDPOINT_WORDS];
-	size_t nwords;
-	bool swept;
-	char *root, *driver;                 /* NULL: not asked for yet */
-};
-
-static int run(struct podman *p, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
-{
-	struct vn_command whole = { .in = cmd->in, .out = cmd->out, .tmpdir = cmd->tmpdir, .seconds = cmd->seconds };
-	vn_command_add(&whole, "podman", NULL);
-	for (size_t i = 0; i < p->nwords; i++)
-		vn_command_add(&whole, p->words[i], NULL);
-	for (size_t i = 0; i < cmd->argc && i < VN_COMMAND_WORDS; i++)
-		vn_command_add(&whole, cmd->argv[i], NULL);
-	int rc = vn_command_run(&whole, ret, err);
-	cmd->status = whole.status;
-	memcpy(cmd->said, whole.said, sizeof(cmd->said));
-	return rc;
-}
 
 /* "sha256:HEX" for what podman shows without its algorithm. */
 static int image_digest(const char *id, struct vn_digest *ret, struct vn_err *err)
@@ -58,24 +29,24 @@ static int image_digest(const char *id, struct vn_digest *ret, struct vn_err *er
 
 /* ---- looking */
 /* The first of the array that `podman image inspect` gives. VN_ENOTFOUND: no such image. */
-static int inspect(struct podman *p, const char *name, vn_json **ret, struct vn_err *err)
+static int inspect(struct vn_podman *p, const char *name, vn_json **ret, struct vn_err *err)
 {
 	struct vn_err why = { 0 };
 	struct vn_command cmd = { 0 }, exists = { 0 };
 	VN_AUTO(vn_buf) text = VN_BUF(VN_MAX_ENGINE_JSON);
 	vn_command_add(&cmd, "image", "inspect", "--format", "json", name, NULL);
-	int rc = run(p, &cmd, &text, err);
+	int rc = vn_podman_run(p, &cmd, &text, err);
 	if (rc == 0)
 		return vn_json_parse(vn_buf_text(&text), text.len, "podman's reply", ret, err);
 	if (rc != -VN_EIO || !cmd.status)
 		return rc;
 	vn_command_add(&exists, "image", "exists", name, NULL);
-	if (run(p, &exists, NULL, &why) < 0 && exists.status == 1)
+	if (vn_podman_run(p, &exists, NULL, &why) < 0 && exists.status == 1)
 		return vn_fail(err, VN_ENOTFOUND, "podman has no image %.200s", name);
 	return rc;
 }
 
-static int read_held(const char *name, const vn_json *json, struct vn_held *ret, struct vn_digest *ret_manifest, struct vn_err *err)
+static int read_held(const char *name, const vn_json *json, struct vn_held *ret, struct vn_err *err)
 {
 	struct vn_jv list = vn_jv_root(json, "podman's reply"), root = vn_jv_at(&list, 0), fs = vn_jv_get(&root, "RootFS"),
 		     layers = vn_jv_get(&fs, "Layers"), repo = vn_jv_get(&root, "RepoDigests");
@@ -90,8 +61,6 @@ static int read_held(const char *name, const vn_json *json, struct vn_held *ret,
 		rc = image_digest(id, &held.image, err);
 	if (rc == 0)
 		rc = vn_jv_opt_text(&root, "Digest", &digest, err);
-	if (rc == 0 && digest && *digest && ret_manifest)
-		rc = vn_digest_parse(digest, ret_manifest, err);
 	if (rc == 0)
 		rc = vn_engine_repo_digest(name, &repo, &held.manifest, err);
 	if (rc == 0 && vn_digest_none(&held.manifest) && digest && *digest)
@@ -111,11 +80,11 @@ static int podman_look(struct vn_engine *e, const char *name, struct vn_held *re
 	VN_AUTO_JSON *json = NULL;
 	int rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
-		rc = inspect((struct podman *)e, full, &json, err);
-	return rc < 0 ? rc : read_held(full, json, ret, NULL, err);
+		rc = inspect((struct vn_podman *)e, full, &json, err);
+	return rc < 0 ? rc : read_held(full, json, ret, err);
 }
 
-static int find_store(struct podman *p, struct vn_err *err)
+static int find_store(struct vn_podman *p, struct vn_err *err)
 {
 	struct vn_command cmd = { 0 };
 	VN_AUTO(vn_buf) text = VN_BUF(VN_MAX_ENGINE_JSON);
@@ -124,7 +93,7 @@ static int find_store(struct podman *p, struct vn_err *err)
 	if (p->root)
 		return 0;
 	vn_command_add(&cmd, "info", "--format", "json", NULL);
-	int rc = run(p, &cmd, &text, err);
+	int rc = vn_podman_run(p, &cmd, &text, err);
 	if (rc == 0)
 		rc = vn_json_parse(vn_buf_text(&text), text.len, "podman's reply", &json, err);
 	struct vn_jv root = vn_jv_root(json, "podman's reply"), store = vn_jv_get(&root, "store");
@@ -155,7 +124,7 @@ static bool in_store(const struct vn_jv *layers, const char *diff_id, const char
 	return false;
 }
 
-static int store_layers(struct podman *p, vn_json **ret, struct vn_err *err)
+static int store_layers(struct vn_podman *p, vn_json **ret, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
 	VN_AUTO(vn_buf) text = VN_BUF(VN_MAX_STORE_LAYERS);
@@ -169,7 +138,7 @@ static int store_layers(struct podman *p, vn_json **ret, struct vn_err *err)
 
 static int podman_layers(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	struct vn_err why = { 0 };
 	VN_AUTO_JSON *json = NULL;
 	size_t n = 0;
@@ -186,192 +155,28 @@ static int podman_layers(struct vn_engine *e, const struct vn_manifest *m, const
 	return 0;
 }
 
-/* ---- containers that only hold an image's files */
-struct container {
-	struct podman *p;
-	char id[80];
-};
-
-static int remove_container(struct podman *p, const char *id, struct vn_err *err)
-{
-	struct vn_command cmd = { 0 };
-	vn_command_add(&cmd, "rm", "--force", "--volumes", id, NULL);
-	return run(p, &cmd, NULL, err);
-}
-
-static void container_release(struct container *c)
-{
-	struct vn_err why = { 0 };
-	if (*c->id && remove_container(c->p, c->id, &why) < 0)
-		vn_warn(c->p->e.events, "the container %.12s, which is of no use any more, could not be removed: %s", c->id, why.text);
-	*c->id = 0;
-}
-
-/* What killed runs left. */
-static int sweep(struct podman *p, struct vn_err *err)
-{
-	VN_AUTO(vn_buf) list = VN_BUF(VN_MAX_ENGINE_JSON);
-	VN_AUTO_FREE char *filter = NULL;
-	struct vn_command cmd = { 0 };
-	char *save = NULL;
-	if (p->swept)
-		return 0;
-	int rc = vn_asprintf(&filter, err, "label=%s", p->label);
-	vn_command_add(&cmd, "ps", "--all", "--quiet", "--no-trunc", "--filter", filter, NULL);
-	if (rc == 0)
-		rc = run(p, &cmd, &list, err);
-	for (char *id = rc == 0 && list.len ? strtok_r(list.data, "\n", &save) : NULL; rc == 0 && id; id = strtok_r(NULL, "\n", &save))
-		rc = remove_container(p, id, err);
-	if (rc == 0)
-		rc = vn_fs_remove_tree(p->temporary, err);
-	p->swept = rc == 0;
-	return rc;
-}
-
-static int create_container(struct podman *p, const char *image, struct container *ret, struct vn_err *err)
-{
-	struct vn_command cmd = { 0 };
-	VN_AUTO(vn_buf) id = VN_BUF(4096);
-	vn_command_add(&cmd, "create", "--pull", "never", "--network", "none", "--label", p->label, image, "veneer", NULL);
-	int rc = run(p, &cmd, &id, err);
-	size_t len = rc == 0 ? strcspn(vn_buf_text(&id), "\n") : 0;
-	if (rc == 0 && (!len || len >= sizeof(ret->id)))
-		rc = vn_fail(err, VN_EFORMAT, "podman gives a container the ID \"%.100s\"", vn_buf_text(&id));
-	if (rc < 0)
-		return rc;
-	ret->p = p;
-	memcpy(ret->id, id.data, len);
-	ret->id[len] = 0;
-	return 0;
-}
-
-/* ---- files */
-/* An image that is mounted where podman says; without privileges it cannot. */
-struct mount {
-	struct podman *p;
-	const char *image;           /* NULL: not mounted */
-	int root;
-};
-
-static void mount_release(struct mount *m)
-{
-	struct vn_err why = { 0 };
-	struct vn_command cmd = { 0 };
-	vn_close_p(&m->root);
-	m->root = -1;
-	if (!m->image)
-		return;
-	vn_command_add(&cmd, "image", "unmount", m->image, NULL);
-	if (run(m->p, &cmd, NULL, &why) < 0)
-		vn_warn(m->p->e.events, "the image %.19s could not be unmounted: %s", m->image, why.text);
-	m->image = NULL;
-}
-
-static int mount_open(struct podman *p, const char *image, struct mount *ret, struct vn_err *err)
-{
-	struct vn_err ignored = { 0 };
-	struct vn_command stale = { 0 }, cmd = { 0 };
-	VN_AUTO(vn_buf) path = VN_BUF(VN_MAX_PATH);
-	VN_AUTO(mount) m = { p, image, -1 };
-	vn_command_add(&stale, "image", "unmount", "--force", image, NULL);
-	run(p, &stale, NULL, &ignored);
-	vn_command_add(&cmd, "image", "mount", image, NULL);
-	int rc = run(p, &cmd, &path, err);
-	if (rc < 0) {
-		m.image = NULL;
-		return rc;
-	}
-	path.data[strcspn(vn_buf_text(&path), "\n")] = 0;
-	m.root = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (m.root < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot open %s, where podman mounted an image", path.data);
-	*ret = m;
-	m = (struct mount){ NULL, NULL, -1 };
-	return 0;
-}
-
-static int copy_out(struct podman *p, const struct container *c, const char *path, int fd, uint64_t *at, struct vn_err *err)
-{
-	VN_AUTO_FREE char *from = NULL;
-	VN_AUTO_CLOSE int file = -1;
-	VN_CLEANUP(vn_tar_close_p) struct vn_tar *tar = NULL;
-	struct vn_command cmd = { 0 };
-	struct vn_in *in = NULL;
-	const struct vn_tar_entry *entry;
-	const void *block;
-	ssize_t n = 0;
-	int more = 0, rc = vn_asprintf(&from, err, "%s:/%s", c->id, path);
-	if (rc == 0)
-		rc = vn_scratch_file(p->scratch, &file, err);
-	cmd.out = file;
-	vn_command_add(&cmd, "cp", from, "-", NULL);
-	if (rc == 0 && (rc = run(p, &cmd, NULL, err)) == -VN_EIO && cmd.status)
-		err->code = VN_ENOTFOUND;
-	off_t size = rc == 0 ? lseek(file, 0, SEEK_END) : 0;
-	if (rc == 0)
-		rc = vn_in_slice(file, 0, (uint64_t)size, path, &in, err);
-	if (rc == 0)
-		rc = vn_tar_open(in, path, &tar, err);
-	if (rc == 0)
-		more = vn_tar_next(tar, &entry, err);
-	if (rc < 0 || more < 0)
-		return rc < 0 ? -(int)err->code : more;
-	if (!more || entry->type != VN_FILE)
-		return vn_fail(err, VN_ENOTFOUND, "the image has no file /%.600s", path);
-	while (rc == 0 && (n = vn_tar_data(tar, &block, err)) > 0)
-		rc = vn_put_at(fd, block, (size_t)n, at, err);
-	return rc < 0 ? rc : (int)n;
-}
-
-static int podman_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd, uint64_t at,
-			uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
-{
-	struct podman *p = (struct podman *)e;
-	struct vn_err why = { 0 };
-	VN_AUTO(mount) m = { NULL, NULL, -1 };
-	VN_AUTO(container) c = { 0 };
-	int rc = sweep(p, err);
-	if (rc < 0)
-		return rc;
-	if (mount_open(p, vn_digest_hex(image), &m, &why) == 0)
-		return vn_rooted_files(m.root, paths, n, fd, at, ret_sizes, ret_end, err);
-	vn_debug(e->events, "podman: %s", why.text);
-	rc = create_container(p, vn_digest_hex(image), &c, err);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		uint64_t begin = at;
-		rc = copy_out(p, &c, paths[i], fd, &at, err);
-		if (ret_sizes)
-			ret_sizes[i] = at - begin;
-	}
-	if (rc == 0)
-		*ret_end = at;
-	return rc;
-}
-
 /* ---- taking in */
-static int compare_files(struct podman *p, const struct vn_incoming *in, struct vn_err *err)
+static int compare_files(struct vn_podman *p, const struct vn_incoming *in, struct vn_err *err)
 {
 	struct vn_err why = { 0 };
-	VN_AUTO(mount) m = { NULL, NULL, -1 };
+	VN_AUTO(vn_podman_mount) m = { NULL, NULL, -1 };
 	VN_AUTO(vn_deep) d = { 0 };
 	const struct vn_digest *config = &in->image->manifest.config.digest;
 	int rc = vn_deep_open(in, &d, err);
 	if (rc < 0)
 		return rc;
-	if (mount_open(p, vn_digest_hex(config), &m, &why) == 0)
+	if (vn_podman_mount(p, vn_digest_hex(config), &m, &why) == 0)
 		return vn_deep_tree(&d, m.root, err);
 	return vn_deep_rest(&d, &p->e, config, p->scratch, err);
 }
 
-static int same(const struct vn_incoming *in, const struct vn_held *held, const struct vn_digest *manifest, struct vn_err *err)
+static int same(const struct vn_incoming *in, const struct vn_held *held, struct vn_err *err)
 {
 	const struct vn_config *config = &in->image->config;
 	const struct vn_digest *want = &in->image->manifest.config.digest;
 	if (!vn_digest_equal(&held->image, want))
-		return vn_fail(err, VN_EDIGEST, "podman took %s, but shows the image %s instead of %s", in->name, held->image.text, want->text);
-	if (!vn_digest_none(manifest) && !vn_digest_equal(manifest, &in->image->desc.digest))
-		return vn_fail(err, VN_EDIGEST, "podman took %s, but shows the manifest %s instead of %s", in->name, manifest->text,
-			       in->image->desc.digest.text);
+		return vn_fail(err, VN_EDIGEST, "podman took %s, but shows the image %s instead of %s", in->name, held->image.text,
+			       want->text);
 	bool equal = held->ndiff_ids == config->ndiff_ids;
 	for (size_t i = 0; equal && i < config->ndiff_ids; i++)
 		equal = vn_digest_equal(&held->diff_ids[i], &config->diff_ids[i]);
@@ -380,24 +185,23 @@ static int same(const struct vn_incoming *in, const struct vn_held *held, const 
 
 static int podman_prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	VN_AUTO_FREE char *full = NULL;
 	VN_AUTO_JSON *json = NULL;
 	VN_AUTO(vn_held) held = { 0 };
-	VN_AUTO(container) c = { 0 };
-	struct vn_digest manifest = { "" };
+	VN_AUTO(vn_podman_container) c = { 0 };
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
-		rc = sweep(p, err);
+		rc = vn_podman_sweep(p, err);
 	if (rc == 0)
 		rc = inspect(p, full, &json, err);
 	if (rc == 0)
-		rc = read_held(full, json, &held, &manifest, err);
+		rc = read_held(full, json, &held, err);
 	if (rc == 0)
-		rc = same(in, &held, &manifest, err);
+		rc = same(in, &held, err);
 	if (rc < 0)
 		return rc;
-	rc = create_container(p, full, &c, err);
+	rc = vn_podman_container(p, full, &c, err);
 	if (rc == -VN_EIO) {
 		vn_wrap(err, "podman cannot make a container of %s", in->name);
 		err->code = VN_EDIGEST;
@@ -407,7 +211,7 @@ static int podman_prove(struct vn_engine *e, const struct vn_incoming *in, bool 
 }
 
 /* As an archive: a layout folder gets a name that is made of its path. podman unpacks it beside it. */
-static int take_in(struct podman *p, const struct vn_incoming *in, struct vn_err *err)
+static int take_in(struct vn_podman *p, const struct vn_incoming *in, struct vn_err *err)
 {
 	VN_AUTO_FREE char *file = NULL, *from = NULL;
 	VN_AUTO_CLOSE int fd = -1;
@@ -422,14 +226,14 @@ static int take_in(struct podman *p, const struct vn_incoming *in, struct vn_err
 	fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	rc = fd < 0 ? vn_fail_sys(err, VN_EIO, "cannot make %s", file) : vn_handover(in, fd, err);
 	vn_command_add(&pull, "pull", "--quiet", from, NULL);
-	return rc < 0 ? rc : run(p, &pull, NULL, err);
+	return rc < 0 ? rc : vn_podman_run(p, &pull, NULL, err);
 }
 
 static int podman_load(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	struct vn_err ignored = { 0 };
-	int rc = sweep(p, err);
+	int rc = vn_podman_sweep(p, err);
 	if (rc < 0)
 		return rc;
 	rc = take_in(p, in, err);
@@ -452,22 +256,22 @@ static int podman_name_as(struct vn_engine *e, const char *to, const char *name,
 	if (rc == 0)
 		rc = vn_engine_full_name(name, &full, err);
 	vn_command_add(&cmd, "tag", from, full, NULL);
-	return rc < 0 ? rc : run((struct podman *)e, &cmd, NULL, err);
+	return rc < 0 ? rc : vn_podman_run((struct vn_podman *)e, &cmd, NULL, err);
 }
 
 static int podman_forget(struct vn_engine *e, const char *name, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	struct vn_err gone = { 0 };
 	VN_AUTO_FREE char *full = NULL;
 	VN_AUTO_JSON *json = NULL;
 	struct vn_command cmd = { 0 };
 	int rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
-		rc = sweep(p, err);
+		rc = vn_podman_sweep(p, err);
 	vn_command_add(&cmd, "rmi", full, NULL);
 	if (rc == 0)
-		rc = run(p, &cmd, NULL, err);
+		rc = vn_podman_run(p, &cmd, NULL, err);
 	if (rc != -VN_EIO || !cmd.status)
 		return rc;
 	if (inspect(p, full, &json, &gone) == -VN_ENOTFOUND)
@@ -478,36 +282,36 @@ static int podman_forget(struct vn_engine *e, const char *name, struct vn_err *e
 	return -(int)err->code;
 }
 
-/* VN_EREFUSED when a container was made from it. */
-static int unused(struct podman *p, const char *id, struct vn_err *err)
+/* VN_EREFUSED when a container was made from it: it would be removed too. */
+static int unused(struct vn_podman *p, const char *id, struct vn_err *err)
 {
 	struct vn_command cmd = { 0 };
 	VN_AUTO(vn_buf) list = VN_BUF(VN_MAX_ENGINE_JSON);
 	VN_AUTO_FREE char *filter = NULL;
 	int rc = vn_asprintf(&filter, err, "ancestor=%s", id);
-	vn_command_add(&cmd, "ps", "--quiet", "--filter", filter, "--filter", "status=running", NULL);
+	vn_command_add(&cmd, "ps", "--all", "--quiet", "--filter", filter, NULL);
 	if (rc == 0)
-		rc = run(p, &cmd, &list, err);
+		rc = vn_podman_run(p, &cmd, &list, err);
 	if (rc == 0 && list.len)
-		rc = vn_fail(err, VN_EREFUSED, "the container %.12s runs from the image %.12s", list.data, id);
+		rc = vn_fail(err, VN_EREFUSED, "the container %.12s was made from the image %.12s", list.data, id);
 	return rc;
 }
 
 static int podman_discard(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	const struct vn_config *c = &in->image->config;
 	const char *id = vn_digest_hex(&in->image->manifest.config.digest);
 	VN_AUTO_JSON *json = NULL, *list = NULL;
 	struct vn_command cmd = { 0 };
-	int rc = sweep(p, err);
+	int rc = vn_podman_sweep(p, err);
 	if (rc == 0)
 		rc = inspect(p, id, &json, err);
 	if (rc == 0)
 		rc = unused(p, id, err);
 	vn_command_add(&cmd, "rmi", "--force", id, NULL);
 	if (rc == 0)
-		rc = run(p, &cmd, NULL, err);
+		rc = vn_podman_run(p, &cmd, NULL, err);
 	if (rc < 0 && rc != -VN_ENOTFOUND)
 		return rc;
 	rc = store_layers(p, &list, err);
@@ -524,7 +328,7 @@ static int podman_discard(struct vn_engine *e, const struct vn_incoming *in, str
 /* ---- the data folder */
 static int podman_sync(struct vn_engine *e, struct vn_err *err)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	int rc = find_store(p, err);
 	VN_AUTO_CLOSE int fd = rc == 0 ? open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (rc < 0)
@@ -537,7 +341,7 @@ static int podman_sync(struct vn_engine *e, struct vn_err *err)
 static const char *podman_data(struct vn_engine *e)
 {
 	struct vn_err ignored = { 0 };
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	return find_store(p, &ignored) < 0 ? NULL : p->root;
 }
 
@@ -549,7 +353,7 @@ static int podman_handle(struct vn_engine *e, const char *name, char **ret, stru
 
 static void podman_close(struct vn_engine *e)
 {
-	struct podman *p = (struct podman *)e;
+	struct vn_podman *p = (struct vn_podman *)e;
 	free(p->scratch);
 	free(p->temporary);
 	free(p->label);
@@ -563,7 +367,7 @@ static const struct vn_engine_ops podman_ops = {
 	.name = "podman",
 	.look = podman_look,
 	.layers = podman_layers,
-	.files = podman_files,
+	.files = vn_podman_files,
 	.load = podman_load,
 	.prove = podman_prove,
 	.sync = podman_sync,
@@ -575,7 +379,7 @@ static const struct vn_engine_ops podman_ops = {
 	.close = podman_close,
 };
 
-static int split_words(struct podman *p, struct vn_err *err)
+static int split_words(struct vn_podman *p, struct vn_err *err)
 {
 	char *save = NULL;
 	for (char *word = p->text ? strtok_r(p->text, " \t", &save) : NULL; word; word = strtok_r(NULL, " \t", &save)) {
@@ -589,7 +393,7 @@ static int split_words(struct podman *p, struct vn_err *err)
 int vn_engine_podman_open(const char *endpoint, const char *scratch, const struct vn_events *events, struct vn_engine **ret,
 			  struct vn_err *err)
 {
-	struct podman *p = calloc(1, sizeof(*p));
+	struct vn_podman *p = calloc(1, sizeof(*p));
 	if (!p)
 		return vn_nomem(err);
 	p->e = (struct vn_engine){ &podman_ops, events };
@@ -601,7 +405,7 @@ int vn_engine_podman_open(const char *endpoint, const char *scratch, const struc
 	if (rc == 0)
 		rc = vn_asprintf(&p->temporary, err, "%s/podman", scratch);
 	if (rc == 0)
-		rc = vn_asprintf(&p->label, err, LABEL "=%s", scratch);
+		rc = vn_asprintf(&p->label, err, VN_PODMAN_LABEL "=%s", scratch);
 	if (rc < 0) {
 		podman_close(&p->e);
 		return rc;

@@ -1,10 +1,10 @@
 #include "engine/rooted.h"
+#include "engine/beneath.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/num.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define BLOCK (128u << 10)
@@ -16,41 +16,22 @@ static int no_file(const char *path, struct vn_err *err)
 
 static int failed(const char *path, struct vn_err *err)
 {
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV || errno == ENAMETOOLONG)
 		return no_file(path, err);
 	return vn_fail_sys(err, VN_EIO, "cannot read /%.600s of the image", path);
 }
 
 int vn_rooted_open(int root, const char *path, int *ret_fd, uint64_t *ret_size, struct vn_err *err)
 {
-	VN_AUTO_CLOSE int dir = -1;
 	struct stat st;
-	const char *rest = path;
-	for (;;) {
-		char name[256];
-		size_t len = strcspn(rest, "/");
-		bool last = !rest[len];
-		if (!len || len >= sizeof(name) || (len == 2 && !memcmp(rest, "..", 2)))
-			return no_file(path, err);
-		memcpy(name, rest, len);
-		name[len] = 0;
-		int how = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
-		int next = openat(dir < 0 ? root : dir, name, how | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
-			return failed(path, err);
-		vn_close_p(&dir);
-		dir = next;
-		if (last)
-			break;
-		rest += len + 1;
-	}
-	if (fstat(dir, &st) < 0)
+	VN_AUTO_CLOSE int fd = vn_beneath_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return failed(path, err);
 	if (!S_ISREG(st.st_mode))
 		return no_file(path, err);
-	*ret_fd = dir;
+	*ret_fd = fd;
 	*ret_size = (uint64_t)st.st_size;
-	dir = -1;
+	fd = -1;
 	return 0;
 }
 

@@ -1,112 +1,16 @@
 #include "engine/engine.h"
+#include "engine/fake_docker.h"
 #include "store/fixture.h"
-#include <pthread.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-/* ---- an engine: one connection at a time, answers from a table, what was loaded is kept */
-struct answer {
-	const char *request;             /* beginning of the request line */
-	unsigned status;
-	const char *body;
-	size_t len;                      /* 0: strlen */
-};
-static struct {
-	int listener;
-	pthread_t thread;
-	const struct answer *answers;
-	char loaded[1 << 18];            /* body of the last POST */
-	size_t nloaded;
-	char log[4096];                  /* request lines */
-} engine;
-
-static void answer_one(int fd, const char *head)
+static void begin(const struct answer *answers)
 {
-	static const struct answer none = { "", 404, "{\"message\":\"no such image\"}", 0 };
-	const struct answer *a = engine.answers;
-	char text[200];
-	while (a->request && strncmp(head, a->request, strlen(a->request)))
-		a++;
-	if (!a->request)
-		a = &none;
-	size_t len = a->len ? a->len : strlen(a->body);
-	int n = snprintf(text, sizeof(text), "HTTP/1.1 %u X\r\nContent-Length: %zu\r\n\r\n", a->status, len);
-	CHECK(send(fd, text, (size_t)n, MSG_NOSIGNAL) == n);
-	for (size_t at = 0; at < len;) {
-		ssize_t sent = send(fd, a->body + at, len - at, MSG_NOSIGNAL);
-		if (sent <= 0)
-			return;
-		at += (size_t)sent;
-	}
-}
-
-static void serve(int fd)
-{
-	static char buf[1 << 19];
-	size_t len = 0;
-	for (;;) {
-		char *end = NULL;
-		buf[len] = 0;
-		while (!(end = strstr(buf, "\r\n\r\n"))) {
-			ssize_t n = recv(fd, buf + len, sizeof(buf) - len - 1, 0);
-			if (n <= 0)
-				return;
-			buf[len += (size_t)n] = 0;
-		}
-		size_t head = (size_t)(end - buf) + 4, log = strlen(engine.log);
-		const char *length = strcasestr(buf, "\r\nContent-Length:");
-		size_t want = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
-		while (len < head + want) {
-			ssize_t n = recv(fd, buf + len, sizeof(buf) - len - 1, 0);
-			if (n <= 0)
-				return;
-			buf[len += (size_t)n] = 0;
-		}
-		snprintf(engine.log + log, sizeof(engine.log) - log, "%.*s\n", (int)strcspn(buf, "\r"), buf);
-		if (want && want <= sizeof(engine.loaded)) {
-			memcpy(engine.loaded, buf + head, want);
-			engine.nloaded = want;
-		}
-		answer_one(fd, buf);
-		len -= head + want;
-		memmove(buf, buf + head + want, len);
-	}
-}
-
-static void *run(void *unused)
-{
-	int fd;
-	(void)unused;
-	while ((fd = accept(engine.listener, NULL, NULL)) >= 0) {
-		serve(fd);
-		close(fd);
-	}
-	return NULL;
-}
-
-static void engine_begin(const struct answer *answers)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char host[600];
 	fixture_begin();
-	engine.answers = answers;
-	engine.nloaded = 0;
-	engine.log[0] = 0;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", fixture_dir);
-	snprintf(host, sizeof(host), "unix://%s", a.sun_path);
-	setenv("DOCKER_HOST", host, 1);
-	engine.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(bind(engine.listener, (struct sockaddr *)&a, sizeof(a)) == 0);
-	CHECK(listen(engine.listener, 8) == 0);
-	pthread_create(&engine.thread, NULL, run, NULL);
+	engine_begin(fixture_dir, answers);
 }
 
-static void engine_end(void)
+static void end(void)
 {
-	shutdown(engine.listener, SHUT_RDWR);
-	pthread_join(engine.thread, NULL);
-	close(engine.listener);
+	engine_end();
 	fixture_end();
 }
 
@@ -159,7 +63,7 @@ static void test_source(void)
 					  { "GET /images/cut:v1/get", 200, (const char *)t.at, 600 },
 					  { "GET /images/sick:v1/json", 500, "{\"message\":\"disk on fire\"}", 0 },
 					  { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	VN_AUTO_SOURCE *s = NULL, *none = NULL;
 	VN_AUTO(vn_ref) ref = daemon_ref("app:v1"), absent = daemon_ref("absent"), cut = daemon_ref("cut:v1"),
 			sick = daemon_ref("sick:v1");
@@ -172,7 +76,7 @@ static void test_source(void)
 	CHECK_HAS(err.text, "truncated");
 	CHECK_EQ(vn_docker_daemon_source_open(&sick, NULL, &none, &err), -VN_EIO);
 	CHECK_HAS(err.text, "disk on fire");
-	engine_end();
+	end();
 }
 
 static int send_image(const char *name, const char *layer, bool told, struct vn_err *err)
@@ -215,7 +119,7 @@ static void test_sink(void)
 	const struct answer answers[] = { { "POST /images/load", 200, "{\"stream\":\"Loaded image: app:v1\\n\"}\r\n", 0 },
 					  { "GET /images/app:v1/json", 200, x.inspect, 0 },
 					  { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	CHECK_OK(send_image("app:v1", "new layer", false, &err), &err);
 	CHECK(loaded_has("new layer"));
 	CHECK(loaded_has("\"RepoTags\":[\"app:v1\"]"));
@@ -228,7 +132,7 @@ static void test_sink(void)
 	CHECK_OK(k->ops->current(k, &now, &err), &err);
 	CHECK_STR(now.digest.text, x.config_id);
 	vn_sink_close(vn_steal(k));
-	engine_end();
+	end();
 }
 
 static void test_left_out(void)
@@ -242,19 +146,19 @@ static void test_left_out(void)
 					  { "GET /images/app:v1/json", 200, x.inspect, 0 },
 					  { "POST /images/load", 200, "{\"stream\":\"Loaded image: app:v1\\n\"}\r\n", 0 },
 					  { 0 } };
-	engine_begin(classic);
+	begin(classic);
 	CHECK_OK(send_image("app:v1", "base layer", true, &err), &err);
 	CHECK(!loaded_has("base layer"));
 	CHECK(loaded_has(x.layer_id + 7));
-	engine_end();
+	end();
 
 	struct answer containerd[6];
 	memcpy(containerd, classic, sizeof(classic));
 	containerd[0].body = "{\"Driver\":\"overlayfs\",\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter.v1\"]]}";
-	engine_begin(containerd);
+	begin(containerd);
 	CHECK_OK(send_image("app:v1", "base layer", true, &err), &err);
 	CHECK(loaded_has("base layer"));
-	engine_end();
+	end();
 }
 
 static void test_load_fails(void)
@@ -264,7 +168,7 @@ static void test_load_fails(void)
 	expect_image("new layer", &x);
 	expect_image("other layer", &other);
 	struct answer answers[] = { { "POST /images/load", 200, "", 0 }, { "GET /images/app:v1/json", 200, x.inspect, 0 }, { 0 } };
-	engine_begin(answers);
+	begin(answers);
 	answers[0].body = "{\"stream\":\"Loading\"}\r\n{\"errorDetail\":{\"message\":\"no space\"},\"error\":\"no space\"}\r\n";
 	CHECK_EQ(send_image("app:v1", "new layer", false, &err), -VN_EIO);
 	CHECK_HAS(err.text, "no space");
@@ -281,7 +185,7 @@ static void test_load_fails(void)
 	answers[0].body = "not json";
 	CHECK_EQ(send_image("app:v1", "new layer", false, &err), -VN_EIO);
 	CHECK_HAS(err.text, "not json");
-	engine_end();
+	end();
 }
 
 static void test_nobody(void)

@@ -180,7 +180,7 @@ static int descend(struct vn_image *image, const struct vn_desc *first, const st
 		VN_AUTO(vn_desc) desc = { 0 };
 		VN_AUTO(vn_index) x = { 0 };
 		const struct vn_desc *entry;
-		rc = fetch_manifest(image->source, next.media_type ? &next : NULL, image->cache, &bytes, &desc, err);
+		rc = fetch_manifest(image->source, first || depth ? &next : NULL, image->cache, &bytes, &desc, err);
 		if (rc == 0)
 			rc = kind_of(image->source, &bytes, &desc, &kind, err);
 		if (rc == 0 && depth == 0)

@@ -294,14 +294,18 @@ int vn_jv_int(const struct vn_jv *v, int64_t *ret, struct vn_err *err)
 	return 0;
 }
 
+int vn_jv_bool(const struct vn_jv *v, bool *ret, struct vn_err *err)
+{
+	if (!json_is_boolean(v->v))
+		return unexpected(v, "true or false", err);
+	*ret = json_is_true(v->v);
+	return 0;
+}
+
 int vn_jv_opt_bool(const struct vn_jv *obj, const char *key, bool *ret, struct vn_err *err)
 {
 	struct vn_jv v = vn_jv_get(obj, key);
-	if (v.v && !json_is_boolean(v.v))
-		return unexpected(&v, "true or false", err);
-	if (v.v)
-		*ret = json_is_true(v.v);
-	return 0;
+	return v.v ? vn_jv_bool(&v, ret, err) : 0;
 }
 
 bool vn_jv_each(const struct vn_jv *obj, void **iter, const char **ret_key, struct vn_jv *ret_value)

@@ -43,6 +43,7 @@ int vn_jv_need_size(const struct vn_jv *obj, const char *key, int64_t *ret, stru
 int vn_jv_opt_int(const struct vn_jv *obj, const char *key, int64_t *ret, struct vn_err *err);
 int vn_jv_opt_bool(const struct vn_jv *obj, const char *key, bool *ret, struct vn_err *err);
 int vn_jv_int(const struct vn_jv *v, int64_t *ret, struct vn_err *err);            /* the value itself */
+int vn_jv_bool(const struct vn_jv *v, bool *ret, struct vn_err *err);             /* likewise */
 /* Walk an object in document order: `iter` starts as NULL; false at the end. */
 bool vn_jv_each(const struct vn_jv *obj, void **iter, const char **ret_key, struct vn_jv *ret_value);
 

@@ -22,26 +22,7 @@ struct vn_gatherer {
 	uint64_t spooled;
 };
 
-int vn_gatherer_open(const char *layer_name, const struct vn_events *events, struct vn_gatherer **ret, struct vn_err *err)
-{
-	struct vn_gatherer *g = calloc(1, sizeof(*g));
-	if (!g)
-		return vn_nomem(err);
-	g->events = events;
-	g->bytes.max = VN_MAX_PACKAGE_DB;
-	g->spool = (struct vn_tmp)VN_TMP;
-	int r = vn_strdup(layer_name, &g->layer, err);
-	if (r == 0)
-		r = vn_hash_open("sha256", &g->hash, err);
-	if (r < 0) {
-		vn_gatherer_close(g);
-		return r;
-	}
-	*ret = g;
-	return 0;
-}
-
-void vn_gatherer_close(struct vn_gatherer *g)
+static void gatherer_close(struct vn_gatherer *g)
 {
 	if (!g)
 		return;
@@ -53,7 +34,26 @@ void vn_gatherer_close(struct vn_gatherer *g)
 	free(g);
 }
 
-int vn_gatherer_begin(struct vn_gatherer *g, const char *path, uint64_t size, const void *head, size_t head_len,
+static int gatherer_open(const char *layer_name, const struct vn_events *events, struct vn_gatherer **ret, struct vn_err *err)
+{
+	struct vn_gatherer *g = calloc(1, sizeof(*g));
+	if (!g)
+		return vn_nomem(err);
+	g->events = events;
+	g->bytes.max = VN_MAX_PACKAGE_DB;
+	g->spool = (struct vn_tmp)VN_TMP;
+	int r = vn_strdup(layer_name, &g->layer, err);
+	if (r == 0)
+		r = vn_hash_open("sha256", &g->hash, err);
+	if (r < 0) {
+		gatherer_close(g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+static int gatherer_begin(struct vn_gatherer *g, const char *path, uint64_t size, const void *head, size_t head_len,
 		      bool *ret_wanted, struct vn_err *err)
 {
 	g->db = vn_package_db_of(path);
@@ -74,7 +74,7 @@ int vn_gatherer_begin(struct vn_gatherer *g, const char *path, uint64_t size, co
 	return vn_strdup(path, &g->path, err);
 }
 
-int vn_gatherer_add(struct vn_gatherer *g, const void *data, size_t len, struct vn_err *err)
+static int gatherer_add(struct vn_gatherer *g, const void *data, size_t len, struct vn_err *err)
 {
 	int r = g->model ? vn_hash_add(g->hash, data, len, err) : 0;
 	if (r < 0)
@@ -147,12 +147,14 @@ static int end_model(struct vn_gatherer *g, struct vn_buf *facts, struct vn_err 
 	return r;
 }
 
-int vn_gatherer_end(struct vn_gatherer *g, struct vn_buf *facts, struct vn_err *err)
+static int gatherer_end(struct vn_gatherer *g, struct vn_buf *facts, struct vn_err *err)
 {
 	int r = g->db != VN_DB_NONE ? end_packages(g, facts, err) : end_model(g, facts, err);
 	vn_tmp_release(&g->spool);
 	return r;
 }
+
+const struct vn_gathering vn_gather_facts = { gatherer_open, gatherer_close, gatherer_begin, gatherer_add, gatherer_end };
 
 /* The text at `*at`, stepping behind it; NULL when the facts end. */
 static const char *next_text(const struct vn_buf *facts, size_t *at)

@@ -7,6 +7,7 @@
 #ifndef VN_LAYER_FIXTURE_H
 #define VN_LAYER_FIXTURE_H
 #include "layer/compare.h"
+#include "layer/facts.h"
 #include "stream/out.h"
 #include "tar/writer.h"
 #include "util/cleanup.h"
@@ -14,7 +15,7 @@
 #include "util/test.h"
 #include <stdlib.h>
 
-static const struct vn_index_options fixture_options = { .key = { 1, 2, 3, 4, 5 } };
+static const struct vn_index_options fixture_options = { .key = { 1, 2, 3, 4, 5 }, .gather = &vn_gather_facts };
 
 /* ---- tars */
 struct pen {

@@ -1,6 +1,7 @@
 /* Two layers as tars: the first two bytes say where the second begins, in blocks. Each is indexed, in two sizes of stream blocks that
  * must give the same index; then both are merged, and compared with each alone. */
 #include "layer/compare.h"
+#include "layer/facts.h"
 #include "util/cleanup.h"
 #include <string.h>
 #include <sys/mman.h>
@@ -26,7 +27,7 @@ static void mend_checksums(uint8_t *data, size_t size)
 
 static int build(const uint8_t *data, size_t size, size_t chunk, struct vn_err *err)
 {
-	struct vn_index_options options = { .key = { 1 } };
+	struct vn_index_options options = { .key = { 1 }, .gather = &vn_gather_facts };
 	struct vn_in *in = NULL;
 	VN_AUTO_CLOSE int fd = memfd_create("index", MFD_CLOEXEC);
 	if (fd < 0 || vn_in_memory(data, size, &in, err) < 0)

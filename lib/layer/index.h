@@ -57,11 +57,24 @@ static inline uint64_t vn_entry_weight(uint64_t size)
 	return size + 100;
 }
 
+/* What learns about files while they stream by, for an index to keep; facts.h has the one that there is. */
+struct vn_gatherer;
+struct vn_gathering {
+	int (*open)(const char *layer_name, const struct vn_events *events, struct vn_gatherer **ret, struct vn_err *err);
+	void (*close)(struct vn_gatherer *g);        /* NULL is fine */
+	/* Whether the file wants to be looked into, by its path or its first bytes; then feed it from its start and end. */
+	int (*begin)(struct vn_gatherer *g, const char *path, uint64_t size, const void *head, size_t head_len, bool *ret_wanted,
+		     struct vn_err *err);
+	int (*add)(struct vn_gatherer *g, const void *data, size_t len, struct vn_err *err);
+	/* Appends the facts, or nothing. */
+	int (*end)(struct vn_gatherer *g, struct vn_buf *facts, struct vn_err *err);
+};
 struct vn_index_options {
 	struct vn_cache *cache;      /* may be NULL: the index lives in an unlinked file */
 	uint8_t key[VN_PRINT_KEY];   /* of the fingerprints */
 	uint64_t max_plain;          /* vn_in_inflate */
 	const struct vn_events *events;
+	const struct vn_gathering *gather;   /* NULL: no facts; then `cache` is NULL too, since others look for them there */
 };
 /* Index layer i: from the cache, else by reading it. */
 int vn_layer_index_open(const struct vn_image *image, size_t i, const struct vn_index_options *options,

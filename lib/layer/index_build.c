@@ -1,4 +1,3 @@
-#include "layer/facts.h"
 #include "layer/index.h"
 #include "layer/index_format.h"
 #include "stream/out.h"
@@ -14,6 +13,7 @@
 struct builder {
 	const char *name;
 	struct vn_printer *printer, *bare;
+	const struct vn_gathering *gather;   /* NULL: nothing is */
 	struct vn_gatherer *gatherer;
 	char *arena;
 	size_t arena_len, arena_cap;
@@ -28,7 +28,8 @@ static void builder_release(struct builder *b)
 {
 	vn_printer_close(b->printer);
 	vn_printer_close(b->bare);
-	vn_gatherer_close(b->gatherer);
+	if (b->gather)
+		b->gather->close(b->gatherer);
 	free(b->arena);
 	free(b->at);
 	vn_buf_release(&b->facts);
@@ -94,7 +95,7 @@ struct look {
 static int pass_on(struct builder *b, const struct look *look, const struct vn_entry *e, const void *data, size_t len,
 		   struct vn_err *err)
 {
-	int r = look->wanted ? vn_gatherer_add(b->gatherer, data, len, err) : 0;
+	int r = look->wanted ? b->gather->add(b->gatherer, data, len, err) : 0;
 	if (r == 0 && e->flags & VN_ENTRY_STAMPED)
 		r = vn_printer_add(b->bare, data, len, err);
 	return r;
@@ -103,10 +104,12 @@ static int pass_on(struct builder *b, const struct look *look, const struct vn_e
 static int start(struct builder *b, struct look *look, struct vn_entry *e, struct vn_err *err)
 {
 	look->started = true;
-	int r = vn_gatherer_begin(b->gatherer, e->path, e->size, look->head, look->head_len, &look->wanted, err);
+	int r = 0;
+	if (b->gather)
+		r = b->gather->begin(b->gatherer, e->path, e->size, look->head, look->head_len, &look->wanted, err);
 	size_t stamp = look->bytecode && look->head_len >= 16 ? stamp_offset(look->head) : 0;
 	if (r == 0 && look->wanted)
-		r = vn_gatherer_add(b->gatherer, look->head, look->head_len, err);
+		r = b->gather->add(b->gatherer, look->head, look->head_len, err);
 	if (r < 0 || !stamp)
 		return r;
 	e->flags |= VN_ENTRY_STAMPED;
@@ -153,7 +156,7 @@ static int take_contents(struct builder *b, struct vn_tar *tar, struct vn_entry 
 		r = vn_printer_end(b->bare, e->bare, err);
 	if (r == 0 && look.wanted) {
 		e->facts_at = b->facts.len;
-		r = vn_gatherer_end(b->gatherer, &b->facts, err);
+		r = b->gather->end(b->gatherer, &b->facts, err);
 		e->facts_len = (uint32_t)(b->facts.len - e->facts_at);
 		if (e->facts_len)
 			e->flags |= VN_ENTRY_FACTS;
@@ -466,7 +469,7 @@ static int count(struct vn_in *inner, uint64_t *total, struct vn_in **ret, struc
 
 int vn_layer_index_build(struct vn_in *in, const char *name, const struct vn_index_options *options, int fd, struct vn_err *err)
 {
-	VN_CLEANUP(builder_release) struct builder b = { .name = name, .facts = VN_BUF(VN_MAX_FACTS),
+	VN_CLEANUP(builder_release) struct builder b = { .name = name, .gather = options->gather, .facts = VN_BUF(VN_MAX_FACTS),
 							 .scratch = VN_BUF(4 * VN_MAX_XATTRS), .path = VN_BUF(2 * VN_MAX_PATH) };
 	VN_CLEANUP(vn_tar_close_p) struct vn_tar *tar = NULL;
 	const struct vn_tar_entry *entry;
@@ -479,8 +482,8 @@ int vn_layer_index_build(struct vn_in *in, const char *name, const struct vn_ind
 		r = vn_printer_open(options->key, &b.printer, err);
 	if (r == 0)
 		r = vn_printer_open(options->key, &b.bare, err);
-	if (r == 0)
-		r = vn_gatherer_open(name, options->events, &b.gatherer, err);
+	if (r == 0 && b.gather)
+		r = b.gather->open(name, options->events, &b.gatherer, err);
 	while (r == 0 && (r = vn_tar_next(tar, &entry, err)) > 0)
 		r = add_entry(&b, tar, entry, err);
 	if (r < 0)

@@ -287,6 +287,34 @@ static void test_facts(void)
 	vn_buf_release(&p.bytes);
 }
 
+/* A device wants contents alone: the same entries, and nothing beside them. */
+static void test_no_facts(void)
+{
+	struct vn_index_options bare = { .key = { 1, 2, 3, 4, 5 } };
+	struct pen p;
+	VN_AUTO(vn_tmp) tmp = VN_TMP;
+	struct vn_layer_index x = VN_LAYER_INDEX, full = VN_LAYER_INDEX;
+	struct vn_err err = { 0 };
+	struct vn_in *in = NULL;
+	struct vn_cursor *c = NULL;
+	struct vn_entry e;
+	rich_tar(&p);
+	CHECK_OK(index_bytes(p.bytes.data, p.bytes.len, 0, &full, &err), &err);
+	CHECK_OK(vn_tmp_anonymous(&tmp, &err), &err);
+	CHECK_OK(vn_in_memory(p.bytes.data, p.bytes.len, &in, &err), &err);
+	CHECK_OK(vn_layer_index_build(in, "layer", &bare, tmp.fd, &err), &err);
+	CHECK_OK(vn_layer_index_adopt(tmp.fd, "layer", &x, &err), &err);
+	tmp.fd = -1;
+	CHECK_EQ(x.records, full.records);
+	CHECK_OK(vn_cursor_open(&x, &c, &err), &err);
+	while (vn_cursor_next(c, &e, &err) > 0)
+		CHECK(!(e.flags & VN_ENTRY_FACTS));
+	vn_cursor_close(c);
+	vn_layer_index_release(&x);
+	vn_layer_index_release(&full);
+	vn_buf_release(&p.bytes);
+}
+
 /* ---- records longer than the cursor's window */
 static void test_long_records(void)
 {
@@ -484,6 +512,7 @@ int main(void)
 	RUN(test_bytecode);
 	RUN(test_chunks);
 	RUN(test_facts);
+	RUN(test_no_facts);
 	RUN(test_long_records);
 	RUN(test_many);
 	RUN(test_damage);

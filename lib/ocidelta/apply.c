@@ -1,3 +1,4 @@
+#include "delta/frame.h"
 #include "ocidelta/files.h"
 #include "ocidelta/rebuild.h"
 #include "util/cleanup.h"
@@ -147,11 +148,11 @@ static int spooled_read(struct vn_delta_old *old, uint64_t offset, void *out, si
 	return vn_fs_read_at(((const struct spooled *)old)->tmp.fd, offset, out, len, "a temporary file", err);
 }
 
-static int spool_old(struct vn_rebuild *r, const struct vn_bundle *b, struct spooled *ret, struct vn_err *err)
+static int spool_old(struct vn_ocidelta_parts *parts, const struct vn_bundle *b, struct spooled *ret, struct vn_err *err)
 {
 	int rc = vn_tmp_anonymous(&ret->tmp, err);
 	if (rc == 0)
-		rc = r->parts->files(r->parts, b->paths, b->npaths, ret->tmp.fd, 0, NULL, &ret->old.size, err);
+		rc = parts->files(parts, b->paths, b->npaths, ret->tmp.fd, 0, NULL, &ret->old.size, err);
 	ret->old.read = spooled_read;
 	if (rc < 0 && err->code == VN_ENOTFOUND) {
 		err->code = VN_EDIGEST;
@@ -180,7 +181,7 @@ static int apply_layers(struct vn_rebuild *r, const struct vn_bundle *b, struct 
 	if (!limits.new_size || size < limits.new_size)
 		limits.new_size = size;
 	if (rc == 0)
-		rc = spool_old(r, b, &old, err);
+		rc = spool_old(r->parts, b, &old, err);
 	if (rc == 0)
 		rc = vn_delta_apply(&old.old, in, &split.out, &limits, err);
 	return rc < 0 ? rc : vn_out_finish(&split.out, err);
@@ -224,6 +225,37 @@ static int check_source(const struct vn_ocidelta *delta, const struct vn_image *
 	return vn_hint(err, "Apply it to the image that it was made from, or fetch the new image itself.");
 }
 
+int vn_ocidelta_prove(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts, struct vn_in *in, uint64_t *ret_plain,
+		      struct vn_err *err)
+{
+	VN_CLEANUP(spooled_release) struct spooled old = { .tmp = VN_TMP };
+	VN_AUTO(vn_bundle) b = { 0 };
+	VN_AUTO(vn_buf) documents = VN_BUF(SIZE_MAX / 2);
+	struct vn_delta_frames frames = { .in = in };
+	struct vn_delta_head head;
+	uint64_t plain = 0;
+	bool any = false;
+	int rc = check_source(delta, parts->image, err);
+	if (rc < 0 || !vn_ocidelta_content(delta, "veneer"))
+		return rc;
+	rc = vn_bundle_read(in, &b, err);
+	for (size_t i = 0; i < b.nlayers; i++)
+		any |= vn_bundle_in_delta(&b.layers[i]);
+	if (rc == 0)
+		rc = vn_bundle_new_size(&b, &plain, err);
+	if (rc == 0 && any)
+		rc = vn_bundle_bytes(in, b.documents, &documents, err);
+	if (rc == 0 && any)
+		rc = vn_delta_read_head(&frames, &head, err);
+	if (rc == 0 && any)
+		rc = spool_old(parts, &b, &old, err);
+	if (rc == 0 && any)
+		rc = vn_delta_check_old(&head, &old.old, err);
+	if (rc == 0)
+		*ret_plain = plain;
+	return rc;
+}
+
 int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts,
 			    const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
 			    struct vn_err *err)
@@ -236,41 +268,4 @@ int vn_ocidelta_apply_parts(const struct vn_ocidelta *delta, struct vn_ocidelta_
 	if (rc == 0)
 		rc = bundle ? apply_bundle(&r, bundle, err) : vn_rebuild_foreign(&r, err);
 	return rc < 0 ? rc : vn_rebuild_write(&r, to, ret, err);
-}
-
-/* ---- files out of the layers of an image */
-struct image_parts {
-	struct vn_ocidelta_parts parts;
-	struct vn_image_files files;
-};
-
-static int image_files(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at,
-		       uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
-{
-	return vn_image_files_read(&((struct image_parts *)parts)->files, paths, n, fd, at, ret_sizes, ret_end, err);
-}
-
-int vn_ocidelta_apply(const struct vn_ocidelta *delta, const struct vn_image *source, const struct vn_index_options *index,
-		      const struct vn_delta_apply_options *limits, struct vn_sink *to, struct vn_ocidelta_applied *ret,
-		      struct vn_err *err)
-{
-	struct image_parts p = { .parts = { source, image_files } };
-	int r = vn_image_files_open(source, index, &p.files, err);
-	if (r == 0)
-		r = vn_ocidelta_apply_parts(delta, &p.parts, limits, to, ret, err);
-	if (p.files.layers)
-		vn_image_files_release(&p.files);
-	return r;
-}
-
-int vn_ocidelta_apply_tardiff(const struct vn_image *source, const struct vn_index_options *index, struct vn_in *list, struct vn_in *in,
-			      const struct vn_tardiff_limits *limits, struct vn_out *to, struct vn_err *err)
-{
-	struct image_parts p = { .parts = { source, image_files } };
-	int r = vn_image_files_open(source, index, &p.files, err);
-	if (r == 0)
-		r = vn_rebuild_tardiff(&p.parts, list, in, limits, to, err);
-	if (p.files.layers)
-		vn_image_files_release(&p.files);
-	return r;
 }

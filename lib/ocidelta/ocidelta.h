@@ -58,6 +58,8 @@ int vn_ocidelta_put(struct vn_ocidelta *delta, struct vn_sink *to, uint64_t *ret
 /* The artifact that a source's reference names; VN_EFORMAT when it is none. */
 int vn_ocidelta_open(struct vn_source *source, struct vn_cache *cache, struct vn_ocidelta *ret, struct vn_err *err);
 void vn_ocidelta_release(struct vn_ocidelta *delta);
+/* Whether the blob's bytes ride in its descriptor. */
+bool vn_ocidelta_is_inline(const struct vn_desc *desc);
 
 struct vn_ocidelta_applied {
 	struct vn_desc root;         /* what was written */
@@ -73,6 +75,11 @@ struct vn_ocidelta_parts {
 	int (*files)(struct vn_ocidelta_parts *parts, const char *const *paths, size_t n, int fd, uint64_t at, uint64_t *ret_sizes,
 		     uint64_t *ret_end, struct vn_err *err);
 };
+/* Before all of a delta is fetched: whether it starts from the files that the source has. `in`: the beginning of its bundle, which may fail
+ * with VN_ENETWORK where it ends, as then this does. VN_EDIGEST: it starts from other files. *ret_plain: bytes of the tars that it makes.
+ * An artifact without a bundle is only known when it is applied. */
+int vn_ocidelta_prove(const struct vn_ocidelta *delta, struct vn_ocidelta_parts *parts, struct vn_in *in, uint64_t *ret_plain,
+		      struct vn_err *err);
 /* Rebuilds the target from the source image and writes it whole to the sink. Everything is compared with the target's digests
  * before the sink commits: VN_EDIGEST when the source is another one or anything differs. `limits` (may be NULL): memory and
  * new_size count, the rest is not looked at. */

@@ -59,7 +59,7 @@ static int read_names(const struct vn_manifest *m, struct vn_ocidelta *d, struct
 	return 0;
 }
 
-bool vn_ocidelta_inline(const struct vn_desc *desc)
+bool vn_ocidelta_is_inline(const struct vn_desc *desc)
 {
 	struct vn_err ignored = { 0 };
 	struct vn_jv root = vn_jv_root(desc->json, "descriptor");
@@ -80,7 +80,7 @@ static int read_blobs(const struct vn_manifest *m, struct vn_ocidelta *d, struct
 		struct vn_ocidelta_blob *b = &d->blobs[d->nblobs];
 		b->tmp = (struct vn_tmp)VN_TMP;
 		r = vn_desc_copy(&m->layers[d->nblobs], &b->desc, err);
-		if (r == 0 && !vn_ocidelta_inline(&b->desc) && b->desc.size > 0)
+		if (r == 0 && !vn_ocidelta_is_inline(&b->desc) && b->desc.size > 0)
 			d->size += (uint64_t)b->desc.size;
 	}
 	return r;
@@ -92,7 +92,7 @@ static int read_layers(struct vn_ocidelta *d, struct vn_cache *cache, struct vn_
 	VN_AUTO_IN *in = NULL;
 	VN_AUTO(vn_bundle) b = { 0 };
 	const struct vn_ocidelta_blob *blob = vn_ocidelta_content(d, "veneer");
-	if (!blob || (d->at->ops->remote && !vn_ocidelta_inline(&blob->desc)))
+	if (!blob || (d->at->ops->remote && !vn_ocidelta_is_inline(&blob->desc)))
 		return 0;
 	int r = vn_source_blob(d->at, &blob->desc, cache, "delta", &in, err);
 	if (r == 0)

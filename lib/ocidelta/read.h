@@ -10,7 +10,6 @@ const struct vn_ocidelta_blob *vn_ocidelta_layer_for(const struct vn_ocidelta *d
 /* From its temporary file, its descriptor, or the place where it lies. */
 int vn_ocidelta_blob_open(const struct vn_ocidelta *delta, const struct vn_ocidelta_blob *blob, struct vn_in **ret,
 			  struct vn_err *err);
-bool vn_ocidelta_inline(const struct vn_desc *desc);
 /* Fills layers from the table, unless they are there. */
 int vn_ocidelta_tell(struct vn_ocidelta *delta, const struct vn_bundle *b, struct vn_err *err);
 #endif

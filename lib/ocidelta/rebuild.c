@@ -107,7 +107,7 @@ void vn_rebuild_release(struct vn_rebuild *r)
 int vn_rebuild_fetch(struct vn_rebuild *r, const struct vn_ocidelta_blob *blob, struct vn_in **ret, struct vn_err *err)
 {
 	int rc = vn_ocidelta_blob_open(r->delta, blob, ret, err);
-	if (rc == 0 && !vn_ocidelta_inline(&blob->desc) && blob->desc.size > 0)
+	if (rc == 0 && !vn_ocidelta_is_inline(&blob->desc) && blob->desc.size > 0)
 		r->fetched += (uint64_t)blob->desc.size;
 	return rc;
 }

@@ -1,6 +1,7 @@
 #include "registry/auth.h"
 #include "registry/answer.h"
 #include "registry/challenge.h"
+#include "registry/memory.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <pthread.h>
@@ -10,6 +11,7 @@
 
 #define EARLY 5                      /* seconds before its end that a token counts as expired */
 #define MAX_KEPT 16
+#define LEAST_LEFT 60                /* seconds that a token of an earlier run should live on: clocks differ */
 
 struct kept {
 	char *scope, *text;
@@ -24,6 +26,8 @@ struct vn_auth {
 	char *offered;               /* scopes that the registry named beyond those asked for, or NULL */
 	struct vn_creds creds;
 	bool creds_known;
+	char who[VN_MEMORY_NAME];    /* a name for the credentials, "" = anonymous */
+	bool asked_memory, recalled; /* what is known comes from an earlier run, and nothing has confirmed it */
 	struct kept kept[MAX_KEPT];
 	size_t nkept;
 };
@@ -77,6 +81,111 @@ static uint64_t now(void)
 	return (uint64_t)ts.tv_sec;
 }
 
+/* ---- what earlier runs knew */
+static const char *const schemes[] = { [VN_SCHEME_OTHER] = "", [VN_SCHEME_BASIC] = "basic", [VN_SCHEME_BEARER] = "bearer" };
+
+static void origin_text(const struct vn_auth *a, char ret[VN_URL_SHOWN])
+{
+	const struct vn_url *o = a->opt.origin;
+	snprintf(ret, VN_URL_SHOWN, "%s://%.200s:%u", o->tls ? "https" : "http", o->host, o->port);
+}
+
+static int name_creds(struct vn_auth *a, struct vn_err *err)
+{
+	const char *const parts[] = { a->creds.user, a->creds.password, a->creds.identity };
+	VN_AUTO(vn_buf) all = VN_BUF(VN_MAX_AUTHFILE);
+
+	if (!a->opt.memory || !vn_creds_any(&a->creds))
+		return 0;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (vn_buf_addf(&all, err, "%zu %s\n", parts[i] ? strlen(parts[i]) : 0, parts[i] ? parts[i] : "") < 0)
+			return -err->code;
+	int n = vn_memory_name(a->opt.memory, all.data, all.len, a->who, err);
+	explicit_bzero(all.data, all.len);
+	return n;
+}
+
+static void remember(const struct vn_auth *a)
+{
+	char origin[VN_URL_SHOWN];
+
+	if (!a->opt.memory)
+		return;
+	origin_text(a, origin);
+	const char *const texts[VN_MEMORY_TEXTS] = { origin, schemes[a->scheme], a->realm, a->service, a->offered };
+	vn_memory_put(a->opt.memory, VN_MEMORY_REGISTRY, texts, 0);
+}
+
+static void unlearn(struct vn_auth *a)
+{
+	char origin[VN_URL_SHOWN];
+
+	origin_text(a, origin);
+	vn_memory_drop(a->opt.memory, VN_MEMORY_REGISTRY, 0, origin);
+	a->scheme = VN_SCHEME_OTHER;
+	a->recalled = false;
+}
+
+static bool take(struct vn_auth *a, const struct vn_memory_item *item)
+{
+	struct vn_err ignored = { 0 };
+	char **const to[] = { &a->realm, &a->service, &a->offered };
+
+	for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+		char *copy = NULL;
+		const char *text = item->text[2 + i];
+		if (vn_strdup(*text ? text : NULL, &copy, &ignored) < 0)
+			return false;
+		free(*to[i]);
+		*to[i] = copy;
+	}
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		if (!strcmp(item->text[1], schemes[i]))
+			a->scheme = (enum vn_scheme)i;
+	if (a->scheme == VN_SCHEME_BEARER && !a->realm)
+		a->scheme = VN_SCHEME_OTHER;
+	a->recalled = a->scheme != VN_SCHEME_OTHER;
+	return true;
+}
+
+static bool recall(struct vn_auth *a)
+{
+	char origin[VN_URL_SHOWN];
+
+	origin_text(a, origin);
+	for (size_t nth = 0; a->opt.memory; nth++) {
+		VN_AUTO(vn_memory_item) item = { 0 };
+		if (!vn_memory_get(a->opt.memory, VN_MEMORY_REGISTRY, nth, 0, &item))
+			break;
+		if (!strcmp(item.text[0], origin))
+			return take(a, &item);
+	}
+	return false;
+}
+
+bool vn_auth_known(struct vn_auth *a)
+{
+	pthread_mutex_lock(&a->lock);
+	bool known = recall(a);
+	pthread_mutex_unlock(&a->lock);
+	return known;
+}
+
+void vn_auth_remember(struct vn_auth *a)
+{
+	pthread_mutex_lock(&a->lock);
+	remember(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void vn_auth_forget(struct vn_auth *a)
+{
+	pthread_mutex_lock(&a->lock);
+	if (a->opt.memory)
+		unlearn(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
 static int know_creds(struct vn_auth *a, struct vn_err *err)
 {
 	if (a->creds_known || !a->opt.creds)
@@ -84,6 +193,8 @@ static int know_creds(struct vn_auth *a, struct vn_err *err)
 	int n = vn_creds_find(a->opt.registry, a->opt.repository, a->opt.creds, &a->creds, err);
 	if (n < 0)
 		return vn_wrap(err, "credentials for %s", a->opt.registry);
+	if (name_creds(a, err) < 0)
+		return -err->code;
 	a->creds_known = true;
 	vn_debug(a->opt.events, "%s: %s%s", a->opt.registry, a->creds.source ? "credentials from " : "no credentials found",
 		 a->creds.source ? a->creds.source : "");
@@ -311,6 +422,34 @@ static int keep(struct vn_auth *a, const char *scope, struct vn_token *token, st
 	return 0;
 }
 
+/* A token of an earlier run; *ret stays NULL when none serves. */
+static int recall_token(struct vn_auth *a, const char *scope, unsigned min_left, struct kept **ret, struct vn_err *err)
+{
+	int64_t least = min_left > LEAST_LEFT ? min_left : LEAST_LEFT;
+
+	for (size_t nth = 0; a->opt.memory; nth++) {
+		VN_AUTO(vn_memory_item) item = { 0 };
+		if (!vn_memory_get(a->opt.memory, VN_MEMORY_TOKEN, nth, least, &item))
+			break;
+		if (strcmp(item.text[0], a->realm) || strcmp(item.text[1], a->service ? a->service : "") ||
+		    strcmp(item.text[2], a->who) || !(*scope ? vn_scope_covers(item.text[3], scope) : !*item.text[3]))
+			continue;
+		struct vn_token token = { .text = vn_steal(item.text[4]), .seconds = (uint64_t)(item.until - (int64_t)time(NULL)) };
+		int n = keep(a, item.text[3], &token, ret, err);
+		vn_token_release(&token);
+		return n;
+	}
+	return 0;
+}
+
+static void remember_token(const struct vn_auth *a, const struct kept *k)
+{
+	if (!a->opt.memory || k->life <= LEAST_LEFT)
+		return;
+	const char *const texts[VN_MEMORY_TEXTS] = { a->realm, a->service, a->who, k->scope, k->text };
+	vn_memory_put(a->opt.memory, VN_MEMORY_TOKEN, texts, (int64_t)time(NULL) + (int64_t)k->life);
+}
+
 static int bearer(struct vn_auth *a, const char *scope, unsigned min_left, struct vn_buf *ret, bool *ret_fresh,
 		  struct vn_err *err)
 {
@@ -320,6 +459,8 @@ static int bearer(struct vn_auth *a, const char *scope, unsigned min_left, struc
 	if (a->creds.bearer)
 		return vn_buf_addf(ret, err, "Authorization: Bearer %s", a->creds.bearer);
 	struct kept *k = find_kept(a, scope, min_left);
+	if (!k && recall_token(a, scope, min_left, &k, err) < 0)
+		return -err->code;
 	if (!k) {
 		/* some token servers honour only the first scope, so what the registry asked for itself comes first */
 		bool more = a->offered && !vn_scope_covers(scope, a->offered);
@@ -327,6 +468,7 @@ static int bearer(struct vn_auth *a, const char *scope, unsigned min_left, struc
 		    fetch(a, all, &token, err) < 0 || keep(a, all, &token, &k, err) < 0)
 			return -err->code;
 		*ret_fresh = true;
+		remember_token(a, k);
 	}
 	return vn_buf_addf(ret, err, "Authorization: Bearer %s", k->text);
 }
@@ -338,11 +480,21 @@ int vn_auth_line(struct vn_auth *a, const char *scope, unsigned min_left, struct
 
 	*ret_fresh = false;
 	pthread_mutex_lock(&a->lock);
+	if (!a->asked_memory && a->scheme == VN_SCHEME_OTHER)
+		recall(a);
+	a->asked_memory = true;
 	if (a->scheme != VN_SCHEME_OTHER)
 		n = know_creds(a, err);
-	if (n == 0 && a->scheme == VN_SCHEME_BEARER)
+	if (n == 0 && a->scheme == VN_SCHEME_BEARER) {
 		n = bearer(a, scope, min_left, ret, ret_fresh, err);
-	else if (n == 0 && a->scheme == VN_SCHEME_BASIC && a->creds.password)
+		if (n < 0 && a->recalled) {
+			/* the token server may be another one now: the registry shall say it again */
+			unlearn(a);
+			vn_buf_clear(ret);
+			n = 0;
+		}
+	}
+	if (n == 0 && a->scheme == VN_SCHEME_BASIC && a->creds.password)
 		n = add_basic(a->creds.user ? a->creds.user : "", a->creds.password, ret, err);
 	pthread_mutex_unlock(&a->lock);
 	return n;
@@ -383,6 +535,8 @@ static int adopt(struct vn_auth *a, const struct vn_challenge *c, struct vn_err 
 		free(a->offered);
 		a->offered = vn_steal(scope);
 	}
+	a->recalled = false;
+	remember(a);
 	return 0;
 }
 
@@ -392,6 +546,8 @@ static void forget(struct vn_auth *a, const char *sent)
 
 	if (strncmp(sent, lead, sizeof lead - 1))
 		return;
+	if (a->opt.memory)
+		vn_memory_drop(a->opt.memory, VN_MEMORY_TOKEN, 4, sent + sizeof lead - 1);
 	for (size_t i = 0; i < a->nkept;)
 		if (!strcmp(a->kept[i].text, sent + sizeof lead - 1))
 			drop_kept(a, i);
@@ -407,6 +563,13 @@ static int learn(struct vn_auth *a, const struct vn_http_response *r, const char
 	if (read_challenges(a, r, &list, err) < 0)
 		return -err->code;
 	const struct vn_challenge *c = vn_challenges_best(&list);
+	if (a->recalled && (!c || c->scheme != VN_SCHEME_BEARER)) {
+		/* it may have changed its mind since, and says so best to somebody who proves nothing */
+		forget(a, sent);
+		unlearn(a);
+		*ret_again = *sent != 0;
+		return 0;
+	}
 	/* a registry that speaks Bearer falls back to Basic for wrong credentials (ACR), and answers nothing on some paths (GCR) */
 	bool keep_scheme = !c || (a->scheme == VN_SCHEME_BEARER && c->scheme == VN_SCHEME_BASIC);
 	bool news = a->scheme == VN_SCHEME_OTHER && c;

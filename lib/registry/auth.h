@@ -16,6 +16,7 @@ struct vn_auth_options {
 	const struct vn_url *origin;        /* where the registry is; may be filled in later, before the first challenge */
 	const struct vn_creds_options *creds;       /* NULL: anonymous, whatever there is */
 	bool lax;                           /* plain HTTP or unverified TLS was asked for, so the token server may have it too */
+	struct vn_memory *memory;           /* of earlier runs; NULL: none */
 };
 struct vn_auth;                             /* everything in the options outlives it */
 int vn_auth_open(const struct vn_auth_options *opt, struct vn_auth **ret, struct vn_err *err);
@@ -29,6 +30,10 @@ int vn_auth_line(struct vn_auth *auth, const char *scope, unsigned min_left, str
 /* Learn from a 401. `sent` is the line that was refused; *ret_again tells whether asking with a new one may help. */
 int vn_auth_refused(struct vn_auth *auth, const struct vn_http_response *r, const char *scope, const char *sent, bool fresh,
 		    bool *ret_again, struct vn_err *err);
+/* Whether an earlier run has talked to the registry at its present origin; remember it, and forget it. */
+bool vn_auth_known(struct vn_auth *auth);
+void vn_auth_remember(struct vn_auth *auth);
+void vn_auth_forget(struct vn_auth *auth);
 /* Where the credentials came from; NULL when there are none. */
 const char *vn_auth_source(struct vn_auth *auth);
 

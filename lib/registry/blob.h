@@ -3,8 +3,10 @@
 #define VN_REGISTRY_BLOB_H
 #include "registry/client.h"
 
-/* The first request is made here, so that a missing blob is told at once (VN_ENOTFOUND). */
-int vn_blob_pull(struct vn_client *c, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err);
+/* The first request is made here, so that a missing blob is told at once (VN_ENOTFOUND). The stream begins at `from`, or at 0
+ * when the server would not continue there: *ret_from (may be NULL when `from` is 0). */
+int vn_blob_pull(struct vn_client *c, const struct vn_desc *desc, uint64_t from, uint64_t *ret_from, struct vn_in **ret,
+		 struct vn_err *err);
 int vn_blob_exists(struct vn_client *c, const struct vn_desc *desc, bool *ret, struct vn_err *err);
 /* *ret false: not mounted. *ret_session: the upload session that the registry opened instead, or NULL. */
 int vn_blob_mount(struct vn_client *c, const struct vn_desc *desc, const char *from, bool *ret, char **ret_session,

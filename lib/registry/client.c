@@ -1,16 +1,13 @@
 #include "registry/client.h"
+#include "registry/memory.h"
 #include "registry/refusal.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define BACKOFF_MS 500
 #define MOST_PROOFS 4                /* tokens that one request may use up */
-#define MOST_BACKOFF_MS 30000
-#define TELL_SECONDS 10              /* longer waits are told to people */
 
 struct vn_client {
 	unsigned owners;                     /* beyond the first; changed under `lock` */
@@ -20,10 +17,12 @@ struct vn_client {
 	char *registry, *repository;
 	struct vn_creds_options creds;
 	struct vn_http *http;
+	struct vn_memory *memory;            /* NULL: nothing is remembered */
 	struct vn_trust *trust;
 	struct vn_auth *auth;
 	struct vn_url origin;
 	bool named_port, ready, asked;
+	bool guessed;                        /* that TLS is spoken there or not, as it was at another time */
 	bool http1;                          /* HTTP/2 broke */
 	char warning[200];                   /* the last Warning header that was told */
 };
@@ -50,6 +49,7 @@ void vn_client_close(struct vn_client *c)
 	vn_auth_close(c->auth);
 	vn_trust_close(c->trust);
 	vn_http_close(c->http);
+	vn_memory_close(c->memory, c->events);
 	vn_url_release(&c->origin);
 	if (c->opt.password)
 		explicit_bzero((char *)(uintptr_t)c->opt.password, strlen(c->opt.password));
@@ -80,7 +80,7 @@ static int copy_options(struct vn_client *c, const struct vn_registry_options *o
 	if (!opt)
 		return 0;
 	c->opt = *opt;
-	c->opt.authfile = c->opt.username = c->opt.password = c->opt.cacert = NULL;
+	c->opt.authfile = c->opt.username = c->opt.password = c->opt.cacert = c->opt.memory = NULL;
 	if (copy_text(opt->authfile, &c->opt.authfile, err) < 0 || copy_text(opt->username, &c->opt.username, err) < 0)
 		return -err->code;
 	return copy_text(opt->password, &c->opt.password, err);
@@ -116,13 +116,16 @@ int vn_client_open(const char *registry, const char *repository, const struct vn
 		return -err->code;
 	if (!c->opt.retries)
 		c->opt.retries = 4;
-	struct vn_http_options http = { .stall_ms = c->opt.stall_seconds * 1000 };
+	if (opt && opt->memory && vn_memory_open(opt->memory, events, &c->memory, err) < 0)
+		return -err->code;
+	struct vn_http_options http = { .stall_ms = c->opt.stall_seconds * 1000, .frugal = c->opt.frugal, .wire = c->opt.wire,
+					.memory = c->memory };
 	c->creds = (struct vn_creds_options){ c->opt.authfile, c->opt.username, c->opt.password, c->opt.helper_seconds, events };
 	if (vn_http_open(&http, &c->http, err) < 0 ||
 	    vn_trust_open(opt ? opt->cacert : NULL, c->opt.insecure, events, &c->trust, err) < 0)
 		return -err->code;
 	struct vn_auth_options auth = { c->http, c->trust, events, c->registry, c->repository, &c->origin, &c->creds,
-					c->opt.plain_http || c->opt.insecure };
+					c->opt.plain_http || c->opt.insecure, c->memory };
 	if (vn_auth_open(&auth, &c->auth, err) < 0)
 		return -err->code;
 	*ret = vn_steal(c);
@@ -147,6 +150,11 @@ const struct vn_events *vn_client_events(const struct vn_client *c)
 unsigned vn_client_retries(const struct vn_client *c)
 {
 	return c->opt.retries;
+}
+
+const struct vn_registry_options *vn_client_options(const struct vn_client *c)
+{
+	return &c->opt;
 }
 
 const char *vn_client_source(const struct vn_client *c)
@@ -273,7 +281,7 @@ static int prove_away(struct attempt *a, struct vn_http_response *r, struct vn_e
 {
 	struct vn_client *c = a->c;
 	struct vn_auth_options opt = { c->http, c->trust, c->events, a->at.host, NULL, &a->at, NULL,
-				       c->opt.plain_http || c->opt.insecure };
+				       c->opt.plain_http || c->opt.insecure, NULL };
 	struct vn_auth *auth = NULL;
 	bool again = false, fresh;
 
@@ -348,7 +356,9 @@ static int try_once(struct vn_client *c, const struct vn_call *call, const char 
 	*ret_trouble = a.trouble;
 	if (n < 0)
 		return n;
-	if (r.status == 401 && vn_client_home(c, &a.at) &&
+	if (!vn_client_home(c, &a.at))
+		*ret_trouble = VN_HTTP_AWAY;
+	else if (r.status == 401 &&
 	    vn_auth_refused(c->auth, &r, scope, vn_buf_text(&a.line), a.fresh, ret_again, err) < 0)
 		return -err->code;
 	*ret = r;
@@ -357,49 +367,6 @@ static int try_once(struct vn_client *c, const struct vn_call *call, const char 
 }
 
 /* ---- tries */
-bool vn_client_worth_retry(unsigned status)
-{
-	return status == 408 || status == 425 || status == 429 || status == 499 || status == 522 ||
-	       (status >= 500 && status <= 504 && status != 501);
-}
-
-static void really_pause(uint64_t ms)
-{
-	struct timespec ts = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&ts, &ts) < 0)
-		;
-}
-
-int vn_client_wait(struct vn_client *c, unsigned tries, const struct vn_http_response *r, struct vn_err *err)
-{
-	uint64_t ms = BACKOFF_MS, random = 0;
-	int64_t asked = 0;
-
-	for (unsigned i = 1; i < tries && ms < MOST_BACKOFF_MS; i++)
-		ms *= 2;
-	if (ms > MOST_BACKOFF_MS)
-		ms = MOST_BACKOFF_MS;
-	if (vn_random(&random, sizeof random, err) < 0)
-		return -err->code;
-	ms = random % (ms + 1);
-	if (r && vn_retry_after(r, &asked)) {
-		if (asked > VN_MAX_RETRY_AFTER)
-			return vn_fail(err, VN_ENETWORK, "%s answered %u and asks to be left alone for %lld seconds", c->registry,
-				       r->status, (long long)asked);
-		ms = (uint64_t)asked * 1000 + random % 250;
-		if (asked >= TELL_SECONDS)
-			vn_warn(c->events, "%s answered %u and asks to wait %lld seconds; waiting", c->registry, r->status,
-				(long long)asked);
-	}
-	vn_debug(c->events, "%s: try %u in %llu ms", c->registry, tries + 1, (unsigned long long)ms);
-	if (c->opt.pause)
-		c->opt.pause(c->opt.pause_user, ms);
-	else
-		really_pause(ms);
-	return 0;
-}
-
 static unsigned tries_for(const struct vn_client *c, enum vn_http_trouble trouble)
 {
 	if (trouble == VN_HTTP_UNKNOWN_HOST)
@@ -433,7 +400,8 @@ static int again_or_not(struct vn_client *c, const struct vn_call *call, unsigne
 	vn_refusal_what(c, call, what);
 	if (n == 0) {
 		vn_refusal_said(r, said, sizeof said);
-		vn_fail(err, VN_ENETWORK, "%s answered %s to the %s", c->registry, said, what);
+		vn_fail(err, VN_ENETWORK, "%s%s answered %s to the %s", trouble == VN_HTTP_AWAY ? "the storage of " : "", c->registry,
+			said, what);
 		if (r->status == 429)
 			vn_hint(err, "Its rate limit is used up: wait, or log in for a higher one.");
 	}
@@ -471,14 +439,16 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 		}
 		if (n == 0 && again && prove && proofs++ < MOST_PROOFS)
 			continue;
-		if (n == 0 && prove && !call->soft && (r.status == 401 || r.status == 403)) {
+		/* the storage behind a registry refuses links that are too old; the registry gives new ones */
+		bool old_link = n == 0 && r.status == 403 && trouble == VN_HTTP_AWAY;
+		if (n == 0 && prove && !call->soft && !old_link && (r.status == 401 || r.status == 403)) {
 			struct vn_answer answer;
 			vn_answer_read(&r, &answer);
 			char detail[300];
 			snprintf(detail, sizeof detail, "%u%s%s", r.status, *answer.text ? " " : "", answer.text);
 			return vn_refusal_denied(c, call, r.status, detail, err);
 		}
-		if (n == 0 && !vn_client_worth_retry(r.status)) {
+		if (n == 0 && !old_link && !vn_client_worth_retry(r.status)) {
 			*ret = r;
 			r = (struct vn_http_response){ 0 };
 			return 0;
@@ -498,36 +468,80 @@ static bool try_plain(const struct vn_client *c, enum vn_http_trouble trouble)
 	return trouble == VN_HTTP_NOT_TLS || trouble == VN_HTTP_TLS || (trouble == VN_HTTP_NO_CONNECTION && !c->named_port);
 }
 
+static void set_tls(struct vn_client *c, bool tls)
+{
+	c->origin.tls = tls;
+	if (!c->named_port)
+		c->origin.port = tls ? 443 : 80;
+}
+
 static int ping(struct vn_client *c, struct vn_err *err)
 {
 	static const struct vn_call call = { .method = "GET", .path = "/v2/" };
 	VN_AUTO(vn_http_response) r = { 0 };
-	enum vn_http_trouble trouble = VN_HTTP_FINE;
-	bool again = false;
+	enum vn_http_trouble trouble;
+	bool again;
 	int n = 0;
 
 	if (c->origin.tls && vn_host_kind(c->origin.host) == VN_HOST_LOOPBACK) {
 		n = try_once(c, &call, "", false, &r, &again, &trouble, err);
 		if (n < 0 && try_plain(c, trouble)) {
-			c->origin.tls = false;
-			c->origin.port = c->named_port ? c->origin.port : 80;
+			set_tls(c, false);
 		} else if (n == 0 || trouble == VN_HTTP_UNTRUSTED) {
 			c->asked = n == 0 && r.status == 401;
 			return n;
 		}
 	}
-	struct vn_call first = call;
-	n = run(c, &first, false, &r, err);
-	if (n < 0)
-		return n;
-	c->asked = r.status == 401;
+	n = run(c, &call, false, &r, err);
+	c->asked = n == 0 && r.status == 401;
+	return n;
+}
+
+/* The request itself is the first contact, and a 401 says how to prove who asks. Only loopback hosts may lack TLS. */
+static int first_contact(struct vn_client *c, struct vn_err *err)
+{
+	static const struct vn_call call = { .method = "HEAD", .path = "/v2/" };
+	VN_AUTO(vn_http_response) r = { 0 };
+	enum vn_http_trouble trouble;
+	bool again;
+
+	if (!c->origin.tls || vn_host_kind(c->origin.host) != VN_HOST_LOOPBACK)
+		return 0;
+	for (int tls = 1; tls >= 0 && !c->guessed; tls--) {
+		set_tls(c, tls);
+		c->guessed = vn_auth_known(c->auth);
+	}
+	if (c->guessed)
+		return 0;
+	set_tls(c, true);
+	int n = try_once(c, &call, "", false, &r, &again, &trouble, err);
+	if (n < 0 && !try_plain(c, trouble))
+		return trouble == VN_HTTP_UNTRUSTED ? n : 0;
+	set_tls(c, n == 0);
+	vn_auth_remember(c->auth);
 	return 0;
+}
+
+/* 1: what was remembered is not so any more, and the request has to be made again. */
+static int guessed_wrong(struct vn_client *c, int n, struct vn_http_response *r)
+{
+	pthread_mutex_lock(&c->first);
+	bool wrong = c->guessed && (n < 0 || r->status == 400);
+	c->guessed = false;
+	if (wrong) {
+		vn_http_response_release(r);
+		vn_auth_forget(c->auth);
+		set_tls(c, true);
+		c->ready = false;
+	}
+	pthread_mutex_unlock(&c->first);
+	return wrong;
 }
 
 static int ensure(struct vn_client *c, struct vn_err *err)
 {
 	pthread_mutex_lock(&c->first);
-	int n = c->ready ? 0 : ping(c, err);
+	int n = c->ready ? 0 : c->opt.frugal ? first_contact(c, err) : ping(c, err);
 	if (n == 0)
 		c->ready = true;
 	pthread_mutex_unlock(&c->first);
@@ -536,8 +550,19 @@ static int ensure(struct vn_client *c, struct vn_err *err)
 
 int vn_client_call(struct vn_client *c, const struct vn_call *call, struct vn_http_response *ret, struct vn_err *err)
 {
-	int n = ensure(c, err);
-	return n < 0 ? n : run(c, call, true, ret, err);
+	VN_AUTO(vn_http_response) r = { 0 };
+	int n;
+
+	do {
+		n = ensure(c, err);
+		if (n == 0)
+			n = run(c, call, true, &r, err);
+	} while (guessed_wrong(c, n, &r));
+	if (n < 0)
+		return n;
+	*ret = r;
+	r = (struct vn_http_response){ 0 };
+	return 0;
 }
 
 int vn_client_once(struct vn_client *c, const struct vn_call *call, struct vn_http_response *ret, bool *ret_again,

@@ -27,6 +27,7 @@ struct fake_step {
 	size_t cut;                  /* not 0: the connection ends after that many bytes of the body */
 	bool reset;                  /* … by a reset, a moment later */
 	unsigned drip_ms;            /* not 0: the body's second half comes after that time */
+	bool drops;                  /* … or a byte every 100 ms */
 	bool hang;                   /* nothing more is sent, the connection stays open until the client leaves */
 	bool unread;                 /* answered without reading the request's body, connection closed */
 };
@@ -150,6 +151,10 @@ static inline bool fake_answer(struct fake *f, int fd, const struct fake_step *s
 		fake_send(fd, s->body, part / 2);
 		nanosleep(&ts, NULL);
 		fake_send(fd, s->body + part / 2, part - part / 2);
+	} else if (s->drops) {
+		static const struct timespec ts = { 0, 100000000 };
+		for (size_t i = 0; i < part && send(fd, s->body + i, 1, MSG_NOSIGNAL) == 1; i++)
+			nanosleep(&ts, NULL);
 	} else {
 		fake_send(fd, s->body, part);
 	}

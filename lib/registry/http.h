@@ -4,6 +4,9 @@
 #include "stream/in.h"
 #include <stdbool.h>
 
+struct vn_wire;
+struct vn_memory;
+
 /* libcurl's process-wide set-up, counted; vn_http_open holds one count itself, so that only a program which wants to choose
  * the moment calls these. Thread-safe. */
 int vn_http_init(struct vn_err *err);
@@ -11,8 +14,13 @@ void vn_http_exit(void);
 
 struct vn_http_options {
 	unsigned connect_ms;         /* until the connection stands, TLS included; 0: 30,000 */
-	unsigned stall_ms;           /* without a byte moving; 0: 60,000. There is no limit on the whole. */
+	unsigned stall_ms;           /* without a kilobyte moving; 0: 60,000. There is no limit on the whole. */
 	bool http1;                  /* never HTTP/2 */
+	/* Fewest bytes: HTTP/1.1, a short ClientHello, no header that a registry can do without, whatever is written at once in one
+	 * segment, no farewell. */
+	bool frugal;
+	struct vn_wire *wire;        /* counts; NULL: nobody does */
+	struct vn_memory *memory;    /* keeps TLS sessions; NULL: only libcurl's own, for this process */
 };
 /* A set of kept-alive connections. Requests may be made from several threads. */
 struct vn_http;
@@ -38,6 +46,7 @@ enum vn_http_trouble {
 	VN_HTTP_CUT,                 /* the connection ended early */
 	VN_HTTP_H2,                  /* HTTP/2 framing: HTTP/1.1 may work */
 	VN_HTTP_BODY,                /* the request's own body could not be read */
+	VN_HTTP_AWAY,                /* none: another host than the one that was asked has answered (client.h) */
 	VN_HTTP_OTHER,
 };
 

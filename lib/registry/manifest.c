@@ -19,7 +19,9 @@ static int not_there(struct vn_client *c, const char *name, struct vn_http_respo
 
 	vn_answer_read(r, &answer);
 	vn_http_response_release(r);
-	bool listed = strcmp(answer.code, "NAME_UNKNOWN") && vn_tags_list(c, 3, &tags, &count, &ignored) == 0;
+	/* a list of tags costs more than most updates */
+	bool listed = !vn_client_options(c)->frugal && strcmp(answer.code, "NAME_UNKNOWN") &&
+		      vn_tags_list(c, 3, &tags, &count, &ignored) == 0;
 	const char *sep = answer.text[0] && strcmp(answer.code, "MANIFEST_UNKNOWN") && strcmp(answer.code, "NAME_UNKNOWN") ? ": " : "";
 	const char *said = *sep ? answer.text : "";
 	if (!listed && (!strcmp(answer.code, "NAME_UNKNOWN") || ignored.code == VN_ENOTFOUND)) {
@@ -73,6 +75,8 @@ static int get(struct vn_client *c, const char *name, struct vn_buf *bytes, char
 			return not_there(c, name, &r, err);
 		if (r.status != 200)
 			return vn_refusal_unexpected(c, &call, &r, err);
+		if (vn_refusal_web_page(c, &r, "a manifest", err) < 0)
+			return -err->code;
 		int n = read_body(c, name, &r, bytes, err);
 		if (n == 0)
 			return vn_strdup(vn_http_header(&r, "Content-Type", 0), ret_type, err);
@@ -158,7 +162,9 @@ int vn_manifest_head(struct vn_client *c, const char *name, struct vn_desc *ret,
 	struct vn_call call = { .method = "HEAD", .path = path, .access = VN_ACCESS_PULL, .headers = { "Accept: " VN_ACCEPT } };
 	if (vn_client_call(c, &call, &r, err) < 0)
 		return -err->code;
-	if (head_says_it(&r, &digest, &size, &type))
+	if (r.status == 200 && vn_refusal_web_page(c, &r, "a manifest", err) < 0)
+		return -err->code;
+	if (head_says_it(&r, &digest, &size, &type) && (!strchr(name, ':') || !strcmp(name, digest.text)))
 		return vn_desc_init(ret, type, &digest, (int64_t)size, err);
 	if (r.status == 404)
 		return vn_fail(err, VN_ENOTFOUND, "%s/%s has no %s", vn_client_registry(c), vn_client_repository(c), name);

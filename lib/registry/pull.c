@@ -13,11 +13,12 @@ struct pull {
 	struct vn_client *client;
 	char *path;
 	struct vn_digest digest;
-	uint64_t size, done;         /* done: bytes handed out */
+	uint64_t size, done;         /* done: bytes handed out, or that the caller had before */
 	uint64_t skip;               /* bytes that the answer repeats */
 	uint64_t mark;               /* done at the last reconnect */
 	unsigned resumes;
 	bool no_range;               /* the server's ranges cannot be trusted */
+	bool begun;                  /* the caller knows where the stream begins */
 	struct vn_http_response r;   /* body NULL: reconnect first */
 };
 
@@ -58,7 +59,12 @@ static int lying_length(const struct pull *p, struct vn_err *err)
 	const char *length = vn_http_header(&p->r, "Content-Length", 0);
 	uint64_t said;
 
-	if (!length || !vn_parse_u64(length, &said) || said == p->size)
+	bool known = length && vn_parse_u64(length, &said);
+	if (known && said == p->size)
+		return 0;
+	if (vn_refusal_web_page(p->client, &p->r, "a blob", err) < 0)
+		return -err->code;
+	if (!known)
 		return 0;
 	return vn_fail(err, VN_EDIGEST, "blob %s of %s/%s: expected %llu bytes, the registry announces %llu", p->digest.text,
 		       vn_client_registry(p->client), vn_client_repository(p->client), (unsigned long long)p->size,
@@ -68,12 +74,21 @@ static int lying_length(const struct pull *p, struct vn_err *err)
 /* Whether a 206 continues exactly where the bytes ended. */
 static bool continues(const struct pull *p)
 {
-	const char *text = vn_http_header(&p->r, "Content-Range", 0);
-	uint64_t first, last;
+	const char *text = vn_http_header(&p->r, "Content-Range", 0), *length = vn_http_header(&p->r, "Content-Length", 0);
+	uint64_t first, last, said;
 	int64_t total;
 
 	return text && vn_content_range(text, &first, &last, &total) && first == p->done && last == p->size - 1 &&
-	       (total < 0 || (uint64_t)total == p->size);
+	       (total < 0 || (uint64_t)total == p->size) &&
+	       (!length || !vn_parse_u64(length, &said) || said == p->size - p->done);
+}
+
+/* The answer holds the whole blob: what was handed out is passed over, what the caller had before is given again. */
+static void repeats(struct pull *p)
+{
+	if (!p->begun)
+		p->done = p->mark = 0;
+	p->skip = p->done;
 }
 
 /* One GET; 1: the server's range is not what was asked for, ask again without. */
@@ -83,19 +98,22 @@ static int connect_once(struct pull *p, struct vn_err *err)
 	struct vn_call call = { .method = "GET", .path = p->path, .access = VN_ACCESS_PULL };
 
 	snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)p->done);
-	call.headers[0] = "Accept: */*";
-	call.headers[1] = p->done && !p->no_range ? range : NULL;
+	bool part = p->done && !p->no_range;
+	size_t n = 0;
+	if (!vn_client_options(p->client)->frugal)
+		call.headers[n++] = "Accept: */*";
+	call.headers[n] = part ? range : NULL;
 	if (vn_client_call(p->client, &call, &p->r, err) < 0)
 		return -err->code;
 	if (p->r.status == 200) {
-		p->skip = p->done;
+		repeats(p);
 		return lying_length(p, err);
 	}
-	if (p->r.status == 206 && call.headers[1] && continues(p)) {
+	if (p->r.status == 206 && part && continues(p)) {
 		p->skip = 0;
 		return 0;
 	}
-	if (call.headers[1] && (p->r.status == 206 || p->r.status == 416)) {
+	if (part && (p->r.status == 206 || p->r.status == 416)) {
 		vn_debug(vn_client_events(p->client), "blob %s: the registry's range is wrong; starting over", p->digest.text);
 		p->no_range = true;
 		return 1;
@@ -155,6 +173,8 @@ static ssize_t pull_next(struct vn_in *in, const void **ret_block, struct vn_err
 		struct vn_err why = { 0 };
 		const void *block = NULL;
 		ssize_t n;
+		if (!p->r.body && p->done == p->size)
+			return 0;
 		if (!p->r.body)
 			n = vn_fail(&why, VN_ENETWORK, "the connection was lost");
 		else
@@ -198,7 +218,8 @@ static void pull_close(struct vn_in *in)
 
 static const struct vn_in_ops pull_ops = { pull_next, pull_close };
 
-int vn_blob_pull(struct vn_client *c, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err)
+int vn_blob_pull(struct vn_client *c, const struct vn_desc *desc, uint64_t from, uint64_t *ret_from, struct vn_in **ret,
+		 struct vn_err *err)
 {
 	struct pull *p = calloc(1, sizeof *p);
 
@@ -209,8 +230,15 @@ int vn_blob_pull(struct vn_client *c, const struct vn_desc *desc, struct vn_in *
 	p->client = c;
 	p->digest = desc->digest;
 	p->size = desc->size > 0 ? (uint64_t)desc->size : 0;
-	if (vn_asprintf(&p->path, err, "/v2/%s/blobs/%s", vn_client_repository(c), desc->digest.text) < 0 || reconnect(p, err) < 0)
+	p->done = p->mark = from <= p->size ? from : 0;
+	if (vn_asprintf(&p->path, err, "/v2/%s/blobs/%s", vn_client_repository(c), desc->digest.text) < 0)
 		return -err->code;
+	/* with all of it at hand there is nothing to ask for */
+	if ((!p->done || p->done < p->size) && reconnect(p, err) < 0)
+		return -err->code;
+	p->begun = true;
+	if (ret_from)
+		*ret_from = p->done;
 	*ret = vn_steal(in);
 	return 0;
 }

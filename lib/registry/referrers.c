@@ -109,12 +109,13 @@ static int read_tag(struct vn_client *c, const char *tag, struct vn_index *ret, 
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
 	VN_AUTO(vn_desc) there = { 0 }, desc = { 0 };
 
-	int n = vn_manifest_head(c, tag, &there, err);
+	/* first a HEAD, because a manifest that is missed makes us look at the tags; not so when every request counts */
+	int n = vn_client_options(c)->frugal ? 0 : vn_manifest_head(c, tag, &there, err);
+	if (n == 0)
+		n = vn_manifest_fetch(c, tag, NULL, &bytes, &desc, err);
 	*ret_there = n == 0;
-	if (n == -VN_ENOTFOUND)
-		return 0;
-	if (n < 0 || vn_manifest_fetch(c, tag, NULL, &bytes, &desc, err) < 0)
-		return -err->code;
+	if (n < 0)
+		return n == -VN_ENOTFOUND ? 0 : n;
 	/* some registries resolve the tag to the subject itself */
 	if (vn_mediatype(desc.media_type)->kind != VN_KIND_INDEX)
 		return vn_fail(err, VN_ENOTFOUND, "the tag %s of %s/%s names %s, expected an index of referrers", tag,

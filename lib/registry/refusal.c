@@ -1,6 +1,7 @@
 #include "registry/refusal.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 void vn_refusal_what(const struct vn_client *c, const struct vn_call *call, char out[VN_REFUSAL_WHAT])
 {
@@ -71,4 +72,14 @@ int vn_refusal_denied(struct vn_client *c, const struct vn_call *call, unsigned 
 			detail, source);
 	deny_hint(c, call, source != NULL, err);
 	return -VN_EAUTH;
+}
+
+int vn_refusal_web_page(const struct vn_client *c, const struct vn_http_response *r, const char *what, struct vn_err *err)
+{
+	const char *type = vn_http_header(r, "Content-Type", 0);
+
+	if (!type || (strncasecmp(type, "text/html", 9) && strncasecmp(type, "application/xhtml+xml", 21)))
+		return 0;
+	vn_fail(err, VN_ENETWORK, "%s answered with a web page, expected %s", vn_client_registry(c), what);
+	return vn_hint(err, "The login page of a network may stand in between, or %s is no registry.", vn_client_registry(c));
 }

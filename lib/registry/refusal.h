@@ -12,4 +12,7 @@ int vn_refusal_denied(struct vn_client *c, const struct vn_call *call, unsigned 
 void vn_refusal_what(const struct vn_client *c, const struct vn_call *call, char out[VN_REFUSAL_WHAT]);
 /* "404 (Not Found): CODE: message". Reads the body. */
 void vn_refusal_said(struct vn_http_response *r, char *out, size_t size);
+/* Whether an answer that should be `what` ("a manifest") is a page for people, as a hotspot gives it before one has logged in:
+ * VN_ENETWORK, else 0. */
+int vn_refusal_web_page(const struct vn_client *c, const struct vn_http_response *r, const char *what, struct vn_err *err);
 #endif

@@ -1,24 +1,31 @@
 #include "registry/blob.h"
 #include "registry/manifest.h"
+#include "registry/referrers.h"
 #include "util/cleanup.h"
+#include "util/limits.h"
 
 struct registry_source {
 	struct vn_source s;
 	struct vn_client *client;
 };
 
+/* The tag or digest that the reference names. */
+static const char *named(const struct vn_source *s)
+{
+	const char *name = vn_digest_none(&s->ref.digest) ? s->ref.tag : s->ref.digest.text;
+	return name ? name : "latest";
+}
+
 static int source_manifest(struct vn_source *s, const struct vn_desc *child, struct vn_buf *ret_bytes, struct vn_desc *ret_desc,
 			   struct vn_err *err)
 {
-	struct registry_source *r = (struct registry_source *)s;
-	const char *name = child ? child->digest.text : vn_digest_none(&s->ref.digest) ? s->ref.tag : s->ref.digest.text;
-
-	return vn_manifest_fetch(r->client, name ? name : "latest", child, ret_bytes, ret_desc, err);
+	return vn_manifest_fetch(((struct registry_source *)s)->client, child ? child->digest.text : named(s), child, ret_bytes,
+				 ret_desc, err);
 }
 
 static int source_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err)
 {
-	return vn_blob_pull(((struct registry_source *)s)->client, desc, ret, err);
+	return vn_blob_pull(((struct registry_source *)s)->client, desc, 0, NULL, ret, err);
 }
 
 static int source_tags(struct vn_source *s, struct vn_buf *ret_tags, size_t *ret_count, struct vn_err *err)
@@ -79,4 +86,34 @@ int vn_registry_source_open(const struct vn_ref *ref, const struct vn_registry_o
 	int n = open_over(ref, ref->tag, vn_digest_none(&ref->digest) ? NULL : ref->digest.text, client, events, ret, err);
 	vn_client_close(client);
 	return n;
+}
+
+/* ---- what only a registry does; other sources answer as well as they can */
+int vn_registry_head(struct vn_source *s, struct vn_desc *ret, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+
+	if (s->ops == &source_ops)
+		return vn_manifest_head(((struct registry_source *)s)->client, named(s), ret, err);
+	return vn_source_manifest(s, NULL, &bytes, ret, err);
+}
+
+int vn_registry_blob_from(struct vn_source *s, const struct vn_desc *desc, uint64_t from, uint64_t *ret_from, struct vn_in **ret,
+			  struct vn_err *err)
+{
+	if (s->ops == &source_ops)
+		return vn_blob_pull(((struct registry_source *)s)->client, desc, from, ret_from, ret, err);
+	int n = s->ops->blob(s, desc, ret, err);
+	if (n == 0)
+		*ret_from = 0;
+	return n;
+}
+
+int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type,
+			     struct vn_referrers *ret, struct vn_err *err)
+{
+	if (s->ops == &source_ops)
+		return vn_referrers_list(((struct registry_source *)s)->client, subject, artifact_type, ret, err);
+	*ret = (struct vn_referrers){ 0 };
+	return 0;
 }

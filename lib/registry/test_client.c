@@ -80,7 +80,7 @@ static int realm(const char *home, const char *challenge, bool lax, struct vn_er
 	CHECK_OK(vn_url_parse(home, &origin, err), err);
 	CHECK_OK(vn_http_open(&fast, &http, err), err);
 	CHECK_OK(vn_trust_open(NULL, false, NULL, &trust, err), err);
-	struct vn_auth_options opt = { http, trust, NULL, "r.example", NULL, &origin, &creds, lax };
+	struct vn_auth_options opt = { http, trust, NULL, "r.example", NULL, &origin, &creds, lax, NULL };
 	CHECK_OK(vn_auth_open(&opt, &auth, err), err);
 	CHECK_OK(vn_buf_add(&r.head, challenge, strlen(challenge) + 1, err), err);
 	CHECK_OK(vn_auth_refused(auth, &r, "", "", false, &again, err), err);

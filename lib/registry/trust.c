@@ -73,19 +73,26 @@ static int read_pem(struct vn_buf *ca, const char *path, struct vn_err *err)
 	return n < 0 ? n : vn_buf_adds(ca, "\n", err);
 }
 
-/* libcurl takes either the system's bundle or ours, so ours begins with the system's. */
-static int add_system(struct vn_buf *ca, struct vn_err *err)
+static const char *system_bundle(void)
 {
 	static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 					       "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
 	const char *env = getenv("SSL_CERT_FILE");
 
 	if (env && *env)
-		return read_pem(ca, env, err);
+		return env;
 	for (size_t i = 0; i < sizeof bundles / sizeof *bundles; i++)
 		if (vn_fs_exists(bundles[i]))
-			return read_pem(ca, bundles[i], err);
-	return 0;
+			return bundles[i];
+	return NULL;
+}
+
+/* libcurl takes either the system's bundle or ours, so ours begins with the system's. */
+static int add_system(struct vn_buf *ca, struct vn_err *err)
+{
+	const char *path = system_bundle();
+
+	return path ? read_pem(ca, path, err) : 0;
 }
 
 static bool ends(const char *name, const char *tail)
@@ -193,4 +200,19 @@ int vn_trust_for(struct vn_trust *trust, const struct vn_url *url, const struct 
 		return vn_wrap(err, "certificates for %s:%u", url->host, url->port);
 	*ret = &k->tls;
 	return 0;
+}
+
+int vn_trust_print(const struct vn_http_tls *tls, struct vn_digest *ret, struct vn_err *err)
+{
+	static const struct vn_http_tls none;
+	VN_AUTO(vn_buf) all = VN_BUF(2 * VN_MAX_TLS_FILE);
+	const char *dir = getenv("SSL_CERT_DIR");
+
+	tls = tls ? tls : &none;
+	/* with CAs of its own the system's stand before them */
+	if (vn_buf_addf(&all, err, "%d\n%s\n%s\n%s\n", tls->insecure, dir ? dir : "", tls->cert ? tls->cert : "",
+			tls->key ? tls->key : "") < 0 ||
+	    (tls->ca_pem ? vn_buf_add(&all, tls->ca_pem, tls->ca_len, err) : add_system(&all, err)) < 0)
+		return -err->code;
+	return vn_digest_of(all.data, all.len, ret, err);
 }

@@ -1,4 +1,5 @@
 #include "registry/words.h"
+#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,4 +92,43 @@ enum vn_http_trouble vn_words_resolve(const char *peer, const char *why, bool pr
 		vn_hint(err, "Check the spelling, and whether this machine resolves other names.");
 	}
 	return VN_HTTP_UNKNOWN_HOST;
+}
+
+static enum vn_http_trouble failed(enum vn_http_trouble trouble, int ignored)
+{
+	(void)ignored;
+	return trouble;
+}
+
+enum vn_http_trouble vn_words_curl(const char *peer, const char *why, int result, int number, struct vn_err *err)
+{
+	switch ((CURLcode)result) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return vn_words_resolve(peer, why, result == CURLE_COULDNT_RESOLVE_PROXY, err);
+	case CURLE_COULDNT_CONNECT:
+		return vn_words_connect(peer, why, number, err);
+	case CURLE_OPERATION_TIMEDOUT:
+		return failed(VN_HTTP_NO_CONNECTION, vn_fail(err, VN_ENETWORK, "%s did not answer: %s", peer, why));
+	case CURLE_SSL_CONNECT_ERROR:
+		return vn_words_tls(peer, why, err);
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_ISSUER_ERROR:
+		return vn_words_untrusted(peer, why, err);
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+		return failed(VN_HTTP_OTHER, vn_fail(err, VN_EIO, "the certificate files for %s cannot be used: %s", peer, why));
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return failed(VN_HTTP_H2, vn_fail(err, VN_ENETWORK, "%s broke off an HTTP/2 stream: %s", peer, why));
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		return failed(VN_HTTP_OTHER, vn_fail(err, VN_EFORMAT, "%s does not answer in HTTP: %s", peer, why));
+	case CURLE_URL_MALFORMAT:
+		return failed(VN_HTTP_OTHER, vn_fail(err, VN_EFORMAT, "a URL for %s is malformed", peer));
+	case CURLE_OUT_OF_MEMORY:
+		return failed(VN_HTTP_OTHER, vn_nomem(err));
+	default:
+		return VN_HTTP_CUT;
+	}
 }

@@ -44,6 +44,9 @@
 #define VN_MAX_TLS_FILE (8u << 20)        /* CA bundle */
 #define VN_MAX_AUTHFILE (4u << 20)        /* Docker or containers credential file */
 #define VN_MAX_HELPER_REPLY (1u << 20)    /* what a credential helper prints */
+#define VN_MAX_MEMORY (1u << 20)          /* what a device remembers of its registries: everything at its largest fits */
+#define VN_MAX_MEMORY_TEXT (22u << 10)    /* one token or session in it; a session with its certificate has 2 to 4 KB */
+#define VN_MAX_MEMORY_KEY (2u << 10)      /* any other text in it */
 #define VN_MAX_TAGS 100000                /* tags listed of one repository */
 #define VN_MAX_REFERRERS 10000            /* manifests listed that refer to one image */
 #define VN_MAX_POLICY (1u << 20)          /* policy file */
@@ -55,14 +58,14 @@
 #define VN_MAX_ARCHIVE_JSON (4u << 20)    /* manifest.json, index.json of an archive */
 #define VN_MAX_ARCHIVE_MEMBERS 100000     /* members of an archive that holds images */
 #define VN_MAX_ENGINE_JSON (16u << 20)    /* one reply of a container engine: inspect, list, progress of a load */
-#define VN_MAX_TREE_PATHS (4u << 20)      /* paths of one layer that is unpacked into a folder: 32 bytes of memory each */
-#define VN_MAX_TREE_DIRS (64u << 20)      /* bytes of names of directories that wait for their times and modes meanwhile */
-#define VN_MAX_TREE_RECORD (1u << 20)     /* what is written down of one unpacked image */
-#define VN_MAX_TREES 4096                 /* unpacked images in one folder */
 #define VN_MAX_COMMAND_ERRORS (64u << 10) /* what an engine's command says on stderr; the last of it is kept */
 #define VN_MAX_ENDPOINT_WORDS 32          /* arguments in the endpoint of an engine that is a command */
 #define VN_MAX_STORE_LAYERS (64u << 20)   /* layers.json of containers/storage, about 600 bytes for each layer */
 #define VN_MAX_DEEP_NAMES (256u << 20)    /* paths of the layers whose files are compared with an engine's */
+#define VN_MAX_TREE_PATHS (4u << 20)      /* paths of one layer that is unpacked into a folder: 32 bytes of memory each */
+#define VN_MAX_TREE_DIRS (64u << 20)      /* bytes of names of directories that wait for their times and modes meanwhile */
+#define VN_MAX_TREE_RECORD (1u << 20)     /* what is written down of one unpacked image */
+#define VN_MAX_TREES 4096                 /* unpacked images in one folder */
 #define VN_MAX_DELTA_MEMORY (256u << 20)  /* heap that a delta may ask for unless the caller says less */
 #define VN_MAX_DELTA_TABLE (64u << 20)    /* the list of files and layers in front of an image's delta */
 #define VN_MAX_DELTA_FILES (1u << 20)     /* files of the source image that it is made from */
@@ -71,5 +74,14 @@
 #define VN_MAX_TARDIFF_OPENS (1u << 16)   /* files that it opens beyond one for 512 bytes of the tar */
 #define VN_MAX_TARDIFF_DICTS (16ull << 30) /* bytes of its dictionaries beyond 16 for each byte of the tar */
 #define VN_MAX_DELTA_UNPACKED (4ull << 30)  /* a file whose deflate streams a delta unpacks, on a disk of the device */
+#define VN_MAX_JOURNAL (4u << 20)         /* the device's journal */
 #define VN_MAX_ARCHIVE_PAX (1u << 20)     /* extended header of one such member */
+#define VN_MAX_KEY_FILE (64u << 10)       /* PEM file of keys, file of a passphrase */
+#define VN_MAX_PUBLIC_KEYS 32             /* keys that a signature may be by */
+#define VN_MAX_SCRYPT_MEMORY (160u << 20) /* for opening a private key: 128 MiB and a little at the strongest setting in use */
+#define VN_MAX_SIGNATURES 256             /* signatures looked at of one image, in each form */
+#define VN_MAX_SIGNED_TEXT (64u << 10)    /* what is signed: a payload or a statement */
+#define VN_MAX_SIGNATURE_TEXT 4096        /* base64 of one signature; RSA with 4,096 bits takes 684 */
+#define VN_MAX_BUNDLE (256u << 10)        /* one Sigstore bundle, with entries of a transparency log */
+#define VN_MAX_SUBJECTS 64                /* of one in-toto statement */
 #endif

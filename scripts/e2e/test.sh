@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/world.sh"
 need_root "$@"
 [ -n "${without_veneer:-}" ] || [ -x "$veneer" ] || die "no $veneer; run make first"
-"$e2e_dir/scene.sh"
+[ -n "${without_scene:-}" ] || "$e2e_dir/scene.sh"
 world_open
 export TMPDIR=$run_dir/tmp VENEER_CACHE_DIR=$run_dir/cache
 export LC_ALL=C.UTF-8

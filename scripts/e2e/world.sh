@@ -7,6 +7,8 @@ tree_dir=$(cd "$e2e_dir/../.." && pwd)
 world_dir=${VENEER_WORLD:-/var/tmp/veneer-world}
 # shellcheck disable=SC2034
 veneer=${VENEER:-$tree_dir/build/veneer}
+# shellcheck disable=SC2034
+veneer_pull=${VENEER_PULL:-$tree_dir/build/veneer-pull}
 run_dir=
 declare -A registry_port=() registry_scheme=() registry_host=()
 
@@ -25,7 +27,7 @@ die() {
 need_root() {
     [ "$(id -u)" -ne 0 ] || return 0
     command -v sudo >/dev/null || die "needs root: image layers carry owners, devices and capabilities"
-    exec sudo -E VENEER_WORLD="${VENEER_WORLD:-}" VENEER="${VENEER:-}" "$0" "$@"
+    exec sudo -E VENEER_WORLD="${VENEER_WORLD:-}" VENEER="${VENEER:-}" VENEER_PULL="${VENEER_PULL:-}" "$0" "$@"
 }
 
 world_open() {

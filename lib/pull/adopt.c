@@ -1,0 +1,216 @@
+/* An image that the engine has from elsewhere, usually pulled by the orchestrator, becomes the release that runs; and the layers that
+ * images stand on are kept safe from other people's clean-ups. */
+#include "pull/news.h"
+#include "pull/pull.h"
+#include "pull/shelf.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+#include "util/num.h"
+#include <stdio.h>
+#include <string.h>
+
+#define BASE_LAYERS "dev.veneer.base.layers"
+
+size_t vn_pull_base_layers(const struct vn_image *image)
+{
+	struct vn_err ignored = { 0 };
+	struct vn_jv root = vn_jv_root(image->config.json, "configuration"), inner = vn_jv_get(&root, "config");
+	struct vn_jv labels = vn_jv_get(&inner, "Labels"), label = vn_jv_get(&labels, BASE_LAYERS);
+	const char *text = NULL;
+	uint64_t n = 0;
+	if (label.v && vn_jv_is_string(&label) && vn_jv_text(&label, &text, &ignored) == 0 && vn_parse_u64(text, &n) && n &&
+	    n <= image->nlayers)
+		return (size_t)n;
+	return image->nlayers;
+}
+
+/* ---- pins */
+/* A folder of ours is cleaned up by nobody else. */
+static bool others_clean_up(const struct vn_pull *p)
+{
+	return strcmp(p->config.engine, "oci") && strcmp(p->config.engine, "rootfs");
+}
+
+static int load_pin(struct vn_pull *p, const struct vn_image *image, size_t n, const char *name, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) manifest = VN_BUF(VN_MAX_MANIFEST), config = VN_BUF(VN_MAX_CONFIG);
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(vn_image) pin = { 0 };
+	struct vn_digest digest, ignored;
+	int r = vn_pin_image(image, n, &manifest, &config, err);
+	if (r == 0)
+		r = vn_shelf_put(p->shelf, vn_buf_text(&config), config.len, &ignored, err);
+	if (r == 0)
+		r = vn_shelf_put(p->shelf, vn_buf_text(&manifest), manifest.len, &digest, err);
+	if (r == 0)
+		r = vn_shelf_open(p->shelf, vn_pull_events(p), &shelf, err);
+	if (r == 0)
+		r = vn_shelf_image(shelf, &digest, &pin, err);
+	if (r < 0)
+		return r;
+	const struct vn_incoming in = { &pin, n, name };
+	r = p->engine->ops->load(p->engine, &in, err);
+	return r < 0 ? vn_wrap(err, "the image that keeps the base") : p->engine->ops->sync(p->engine, err);
+}
+
+static bool stands(struct vn_pull *p, const char *name)
+{
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err ignored = { 0 };
+	bool there = p->engine->ops->look(p->engine, name, &held, &ignored) == 0;
+	vn_held_release(&held);
+	return there;
+}
+
+int vn_pull_pin_base(struct vn_pull *p, const struct vn_image *image, size_t n, struct vn_err *err)
+{
+	struct vn_journal *j = &p->journal;
+	char name[VN_PULL_TEXT], before[VN_PULL_TEXT];
+	struct vn_err why = { 0 };
+	if (!n || n > image->nlayers || !others_clean_up(p))
+		return 0;
+	VN_AUTO_FREE struct vn_digest *chain = calloc(n, sizeof(*chain));
+	if (!chain)
+		return vn_nomem(err);
+	int r = vn_chain_ids(image->config.diff_ids, n, chain, err);
+	if (r < 0)
+		return r;
+	bool same = vn_digest_equal(&chain[n - 1], &j->base) && !vn_digest_none(&j->base);
+	snprintf(name, sizeof(name), "%.400s:veneer-pin-%.12s", p->repository, vn_digest_hex(&chain[n - 1]));
+	if (same && stands(p, name))
+		return 0;
+	r = load_pin(p, image, n, name, err);
+	if (r < 0)
+		return r;
+	snprintf(before, sizeof(before), "%s", same ? "" : j->base_name);
+	j->base = chain[n - 1];
+	snprintf(j->base_name, sizeof(j->base_name), "%s", name);
+	r = vn_pull_save(p, err);
+	if (r == 0 && *before && p->engine->ops->forget(p->engine, before, &why) < 0)
+		vn_warn(vn_pull_events(p), "%s stays: %s", before, why.text);
+	return r;
+}
+
+/* ---- adopting */
+/* Manifest and configuration of an image that the engine has come to the shelf. *ret: its manifest. */
+static int fetch_documents(struct vn_pull *p, struct vn_source *channel, const struct vn_held *held, struct vn_digest *ret,
+			   struct vn_err *err)
+{
+	const struct vn_staging staging = { .dir = p->staging };
+	VN_AUTO_SOURCE *staged = NULL;
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) desc = { 0 }, child = { 0 };
+	VN_AUTO(vn_index) x = { 0 };
+	VN_AUTO(vn_image) image = { 0 };
+	const struct vn_desc named = { .digest = held->manifest, .size = -1 };
+	const struct vn_desc *entry = &named;
+	struct vn_platform want;
+	struct vn_digest put;
+	int r = vn_staging_source_open(channel, &staging, &staged, err);
+	if (r == 0)
+		r = vn_source_manifest(staged, &named, &bytes, &desc, err);
+	if (r == 0 && vn_mediatype(desc.media_type)->kind == VN_KIND_INDEX) {
+		r = p->config.platform ? vn_platform_parse(p->config.platform, &want, err) : 0;
+		if (r == 0)
+			r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &x, err);
+		if (r == 0)
+			r = vn_index_select(&x, p->config.platform ? &want : NULL, &entry, err);
+	}
+	if (r == 0)
+		r = vn_image_open_child(staged, entry, NULL, &image, err);
+	if (r == 0 && !vn_digest_equal(&image.manifest.config.digest, &held->image))
+		r = vn_fail(err, VN_ENOTFOUND, "the registry's %s is not the image %s", held->manifest.text, held->image.text);
+	if (r == 0)
+		r = vn_shelf_put(p->shelf, vn_buf_text(&image.config_bytes), image.config_bytes.len, &put, err);
+	if (r == 0)
+		r = vn_shelf_put(p->shelf, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, &put, err);
+	if (r == 0)
+		*ret = image.desc.digest;
+	return r;
+}
+
+/* Base layers are told, and kept. */
+static int describe(struct vn_pull *p, struct vn_release *release, struct vn_err *err)
+{
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(vn_image) image = { 0 };
+	int r = vn_pull_open_release(p, release, &shelf, &image, err);
+	if (r < 0)
+		return r;
+	const char *version = vn_manifest_annotation(&image.manifest, "org.opencontainers.image.version");
+	snprintf(release->label, sizeof(release->label), "%.127s", version && *version ? version : p->ref.tag);
+	release->layers = release->base = image.nlayers;
+	return vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
+}
+
+static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct vn_held *held, struct vn_err *err)
+{
+	struct vn_release release = { .image = held->image, .channel = held->manifest, .how = "adopted" };
+	struct vn_err why = { 0 };
+	bool known = false;
+	int r = vn_digest_none(&held->manifest) ? -VN_ENOTFOUND : fetch_documents(p, channel, held, &release.manifest, &why);
+	if (r == -VN_ENETWORK || r == -VN_EIO || r == -VN_ENOMEM || r == -VN_EAUTH) {
+		*err = why;
+		return r;
+	}
+	known = r == 0;
+	/* nobody knows its manifest: it can be gone back to, but no delta starts from it */
+	if (!known)
+		release.manifest = held->image;
+	release.installed = release.activated = vn_pull_time(p);
+	vn_pull_private_name(p, &release.manifest, release.name);
+	r = p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
+	if (r == 0 && known)
+		r = describe(p, &release, err);
+	if (r == 0)
+		r = p->engine->ops->sync(p->engine, err);
+	if (r < 0)
+		return vn_wrap(err, "taking over %s", p->public_name);
+	vn_journal_add(&p->journal, &release);
+	p->journal.active = release.manifest;
+	vn_pull_tell(p, "adopted", &release, known ? "" : "its manifest is not known: no delta starts from it", 0);
+	return vn_pull_save(p, err);
+}
+
+/* The public name is gone: put back, or what ran is forgotten. */
+static int name_is_gone(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_release *active = vn_journal_active(&p->journal);
+	if (!active)
+		return 0;
+	if (stands(p, active->name))
+		return p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
+	vn_warn(vn_pull_events(p), "the engine has lost %s", active->name);
+	vn_journal_remove(&p->journal, &active->manifest);
+	p->journal.active = (struct vn_digest){ "" };
+	return vn_pull_save(p, err);
+}
+
+int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err)
+{
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err why = { 0 };
+	const struct vn_release *active = vn_journal_active(&p->journal);
+	int r = p->engine->ops->look(p->engine, p->public_name, &held, &why);
+	if (r == -VN_ENOTFOUND)
+		return name_is_gone(p, err);
+	if (r < 0) {
+		*err = why;
+		return r;
+	}
+	if (!active || !vn_digest_equal(&active->image, &held.image)) {
+		struct vn_release *known = NULL;
+		for (size_t i = 0; i < p->journal.nreleases && !known; i++)
+			if (vn_digest_equal(&p->journal.releases[i].image, &held.image))
+				known = &p->journal.releases[i];
+		if (known) {
+			p->journal.active = known->manifest;
+			vn_pull_tell(p, "adopted", known, "the engine's tag was moved by somebody else", 0);
+			r = vn_pull_save(p, err);
+		} else if (channel) {
+			r = adopt_new(p, channel, &held, err);
+		}
+	}
+	vn_held_release(&held);
+	return r;
+}

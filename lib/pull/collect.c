@@ -1,0 +1,183 @@
+/* Which blobs of the shelf somebody needs, and whether they are what their names say. */
+#include "pull/shelf.h"
+#include "store/layout.h"
+#include "util/cleanup.h"
+#include "util/fs.h"
+#include "util/limits.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+
+struct needed {
+	struct vn_digest *list;
+	size_t n, cap;
+};
+
+static void needed_release(struct needed *x)
+{
+	free(x->list);
+}
+
+static bool is_needed(const struct needed *x, const char *hex)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (!strcmp(vn_digest_hex(&x->list[i]), hex))
+			return true;
+	return false;
+}
+
+static int need(struct needed *x, const struct vn_digest *digest, struct vn_err *err)
+{
+	if (is_needed(x, vn_digest_hex(digest)))
+		return 0;
+	int r = vn_grow(&x->list, &x->cap, x->n + 1, sizeof(*x->list), err);
+	if (r == 0)
+		x->list[x->n++] = *digest;
+	return r;
+}
+
+/* A manifest that is not there needs nothing. `base`: layers at the bottom that need not stay. */
+static int need_manifest(struct needed *x, struct vn_source *shelf, const struct vn_digest *digest, size_t base, int depth,
+			 struct vn_err *err)
+{
+	const struct vn_desc child = { .digest = *digest, .size = -1 };
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
+	VN_AUTO(vn_desc) desc = { 0 };
+	VN_AUTO(vn_manifest) m = { 0 };
+	VN_AUTO(vn_index) index = { 0 };
+	int r = vn_source_manifest(shelf, &child, &bytes, &desc, err);
+	if (r == -VN_ENOTFOUND) {
+		*err = (struct vn_err){ 0 };
+		return 0;
+	}
+	if (r == 0)
+		r = need(x, digest, err);
+	if (r < 0 || depth > 2)
+		return r;
+	if (vn_mediatype(desc.media_type)->kind == VN_KIND_INDEX) {
+		r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &index, err);
+		for (size_t i = 0; r == 0 && i < index.nmanifests; i++)
+			r = need_manifest(x, shelf, &index.manifests[i].digest, 0, depth + 1, err);
+		return r;
+	}
+	r = vn_manifest_parse(vn_buf_text(&bytes), bytes.len, &m, err);
+	if (r == 0)
+		r = need(x, &m.config.digest, err);
+	for (size_t i = base < m.nlayers ? base : m.nlayers; r == 0 && i < m.nlayers; i++)
+		r = need(x, &m.layers[i].digest, err);
+	return r;
+}
+
+static int need_entries(struct needed *x, const char *dir, struct vn_source *shelf, const struct vn_shelf_keep *keep, size_t n,
+			struct vn_err *err)
+{
+	VN_AUTO_FREE char *path = NULL;
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_ARCHIVE_JSON);
+	VN_AUTO(vn_index) index = { 0 };
+	int r = vn_asprintf(&path, err, "%s/index.json", dir);
+	if (r == 0)
+		r = vn_fs_read(path, &bytes, err);
+	if (r == 0)
+		r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &index, err);
+	for (size_t i = 0; r == 0 && i < index.nmanifests; i++) {
+		bool ours = false;
+		for (size_t k = 0; k < n; k++)
+			ours |= vn_digest_equal(&keep[k].manifest, &index.manifests[i].digest);
+		if (!ours)
+			r = need_manifest(x, shelf, &index.manifests[i].digest, 0, 0, err);
+	}
+	return r;
+}
+
+/* Every blob file: its digest and size. */
+static int each_blob(const char *dir, int (*visit)(void *user, int at, const char *hex, uint64_t size, struct vn_err *err), void *user,
+		     struct vn_err *err)
+{
+	VN_AUTO_FREE char *path = NULL;
+	struct stat st;
+	int r = vn_asprintf(&path, err, "%s/blobs/sha256", dir);
+	DIR *d = r == 0 ? opendir(path) : NULL;
+	if (r == 0 && !d)
+		return errno == ENOENT ? 0 : vn_fail_sys(err, VN_EIO, "cannot open %s", path);
+	for (const struct dirent *e; r == 0 && (e = readdir(d));)
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			r = visit(user, dirfd(d), e->d_name, (uint64_t)st.st_size, err);
+	if (d)
+		closedir(d);
+	return r;
+}
+
+struct collecting {
+	const struct needed *needed;
+	bool dry_run;
+	void (*tell)(void *user, const char *digest, uint64_t bytes);
+	void *user;
+};
+
+static int collect_one(void *user, int at, const char *name, uint64_t size, struct vn_err *err)
+{
+	const struct collecting *c = user;
+	char digest[VN_DIGEST_TEXT];
+	bool left = !strncmp(name, ".tmp-", 5);      /* of a run that was killed */
+	if (!left && (strlen(name) != 64 || is_needed(c->needed, name)))
+		return 0;
+	if (!c->dry_run && unlinkat(at, name, 0) < 0 && errno != ENOENT)
+		return vn_fail_sys(err, VN_EIO, "cannot remove the blob %s", name);
+	snprintf(digest, sizeof(digest), "%s%s", left ? "" : "sha256:", name);
+	if (c->tell)
+		c->tell(c->user, digest, size);
+	return 0;
+}
+
+int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, bool dry_run,
+		     void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err)
+{
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(needed) x = { 0 };
+	int r = vn_shelf_open(dir, NULL, &shelf, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = need_manifest(&x, shelf, &keep[i].manifest, keep[i].base, 0, err);
+	if (r == 0)
+		r = need_entries(&x, dir, shelf, keep, n, err);
+	struct collecting c = { &x, dry_run, tell, user };
+	return r < 0 ? r : each_blob(dir, collect_one, &c, err);
+}
+
+struct verifying {
+	void (*tell)(void *user, const char *digest, uint64_t bytes, const char *problem);
+	void *user;
+};
+
+static int verify_one(void *user, int at, const char *name, uint64_t size, struct vn_err *err)
+{
+	const struct verifying *v = user;
+	struct vn_digest digest;
+	struct vn_err why = { 0 };
+	VN_AUTO_IN *in = NULL;
+	if (strlen(name) != 64)
+		return 0;
+	snprintf(digest.text, sizeof(digest.text), "sha256:%s", name);
+	int fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? vn_fail_sys(&why, VN_EIO, "cannot open it") : vn_in_fd(fd, name, &in, &why);
+	if (r == 0)
+		r = vn_in_verify(vn_steal(in), &digest, -1, "it", &in, &why);
+	if (r == 0)
+		r = vn_in_drain(in, &why);
+	if (r == -VN_ENOMEM) {
+		*err = why;
+		return r;
+	}
+	v->tell(v->user, digest.text, size, r < 0 ? why.text : NULL);
+	return 0;
+}
+
+int vn_shelf_verify(const char *dir, void (*tell)(void *user, const char *digest, uint64_t bytes, const char *problem), void *user,
+		    struct vn_err *err)
+{
+	struct verifying v = { tell, user };
+	return each_blob(dir, verify_one, &v, err);
+}

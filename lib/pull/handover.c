@@ -1,0 +1,299 @@
+/* What lies on the shelf goes into the engine, is proved there, made durable, checked, and only then runs. No network. */
+#include "pull/pull.h"
+#include "pull/shelf.h"
+#include "pull/staging.h"
+#include "util/cleanup.h"
+#include "util/fs.h"
+#include <stdio.h>
+#include <string.h>
+
+void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT])
+{
+	snprintf(ret, VN_PULL_TEXT, "%.400s:veneer-%.12s", p->repository, vn_digest_hex(manifest));
+}
+
+int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,
+			 struct vn_err *err)
+{
+	struct vn_source *shelf = NULL;
+	int rc = vn_shelf_open(p->shelf, vn_pull_events(p), &shelf, err);
+	if (rc == 0)
+		rc = vn_shelf_image(shelf, &r->manifest, ret, err);
+	if (rc < 0) {
+		vn_source_close(shelf);
+		return rc;
+	}
+	*ret_shelf = shelf;
+	return 0;
+}
+
+/* Which run of the kernel this is. */
+static void boot_id(char ret[40])
+{
+	VN_AUTO(vn_buf) text = VN_BUF(64);
+	struct vn_err ignored = { 0 };
+	ret[0] = 0;
+	if (vn_fs_read("/proc/sys/kernel/random/boot_id", &text, &ignored) == 0)
+		snprintf(ret, 40, "%.*s", (int)strcspn(vn_buf_text(&text), "\n"), vn_buf_text(&text));
+}
+
+/* ---- into the engine */
+/* Layers that the engine lacks lie on the shelf, unless it has lost some since they were left out. */
+static int check_shelf(struct vn_pull *p, const struct vn_image *image, size_t present, struct vn_err *err)
+{
+	for (size_t i = present; i < image->nlayers; i++) {
+		VN_AUTO_FREE char *path = NULL;
+		int r = vn_shelf_path(p->shelf, &image->layers[i].desc.digest, &path, err);
+		if (r < 0)
+			return r;
+		if (vn_fs_exists(path))
+			continue;
+		return vn_fail(err, VN_EIO, "the engine has lost layer %zu of %zu that the update stands on", i + 1, image->nlayers);
+	}
+	return 0;
+}
+
+static int load(struct vn_pull *p, const struct vn_incoming *in, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	const struct vn_engine_ops *ops = p->engine->ops;
+	char boot[40];
+	boot_id(boot);
+	bool cut = u->step == VN_STEP_HANDING && strcmp(boot, u->boot);
+	/* after a power cut a layer may stand there with empty files, and loading it again would do nothing */
+	int r = cut ? ops->discard(p->engine, in, err) : 0;
+	u->step = VN_STEP_HANDING;
+	memcpy(u->boot, boot, sizeof(boot));
+	if (r == 0)
+		r = vn_pull_save(p, err);
+	if (r < 0)
+		return r;
+	vn_pull_tell(p, "handing", &u->release, "", 0);
+	r = ops->load(p->engine, in, err);
+	if (r == 0)
+		r = ops->prove(p->engine, in, cut, err);
+	return r < 0 ? r : ops->sync(p->engine, err);
+}
+
+/* It cannot be had from what lies here: the next run plans anew, and in full. */
+static int give_up(struct vn_pull *p, int r, struct vn_err *err)
+{
+	struct vn_err ignored = { 0 };
+	if (r == -VN_ENETWORK || r == -VN_ENOMEM)
+		return r;
+	p->journal.update.step = VN_STEP_PLANNED;
+	p->journal.update.delta_failed = true;
+	vn_pull_save(p, &ignored);
+	return -(int)err->code;
+}
+
+static int seal(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(vn_image) image = { 0 };
+	struct vn_incoming in = { &image, 0, u->release.name };
+	if (u->step == VN_STEP_SEALED)
+		return 0;
+	int r = vn_pull_open_release(p, &u->release, &shelf, &image, err);
+	if (r == 0)
+		r = p->engine->ops->layers(p->engine, &image.manifest, &image.config, &in.present, err);
+	if (r == 0)
+		r = check_shelf(p, &image, in.present, err);
+	if (r == 0)
+		r = load(p, &in, err);
+	if (r < 0)
+		return give_up(p, vn_wrap(err, "handing the update to the engine %s", p->config.engine), err);
+	size_t base = vn_pull_base_layers(&image);
+	r = vn_pull_pin_base(p, &image, base < image.nlayers || vn_digest_none(&p->journal.base) ? base : 0, err);
+	if (r < 0)
+		return r;
+	u->step = VN_STEP_SEALED;
+	r = vn_pull_save(p, err);
+	if (r == 0)
+		vn_pull_tell(p, "sealed", &u->release, "", 0);
+	return r;
+}
+
+/* ---- check */
+static int run_command(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
+		       const char *name, struct vn_err *err)
+{
+	VN_AUTO_FREE char *handle = NULL;
+	int rc = p->engine->ops->handle(p->engine, name, &handle, err);
+	if (rc < 0)
+		return rc;
+	const struct vn_pull_env env = { event, handle, r->label, &r->manifest, &p->journal.active };
+	return vn_pull_run(p, command, &env, err);
+}
+
+/* What was found wanting is left alone until the reference names something else. */
+static int reject(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	struct vn_err why = { 0 };
+	char called[200];
+	const struct vn_release r = u->release;
+	p->journal.refused = r.channel;
+	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	vn_pull_tell(p, "refused", &r, err->text, 0);
+	if (p->engine->ops->forget(p->engine, r.name, &why) < 0)
+		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
+	struct vn_err kept = *err;
+	if (vn_pull_save(p, &why) < 0)
+		vn_warn(vn_pull_events(p), "%s", why.text);
+	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and what ran before still does: %.400s", vn_pull_called(&r, called), kept.text);
+	return vn_hint(err, "It is left alone until %s names another one; `veneer-pull once --now` tries it again.", p->public_name);
+}
+
+static int check(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	if (!p->config.check.argv)
+		return 0;
+	int r = run_command(p, &p->config.check, "check", &u->release, u->release.name, err);
+	if (r < 0)
+		return reject(p, err);
+	snprintf(u->release.check, sizeof(u->release.check), "passed");
+	vn_pull_tell(p, "checked", &u->release, "", 0);
+	return 0;
+}
+
+/* ---- switch */
+static int give_name(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
+{
+	int rc = p->engine->ops->name_as(p->engine, r->name, p->public_name, err);
+	return rc < 0 ? vn_wrap(err, "switching %s", p->public_name) : p->engine->ops->sync(p->engine, err);
+}
+
+static int go_back(struct vn_pull *p, const struct vn_digest *from, const struct vn_digest *to, struct vn_err *err)
+{
+	struct vn_release *bad = vn_journal_release(&p->journal, from), *good = vn_journal_release(&p->journal, to);
+	char a[200], b[200];
+	struct vn_err why = *err;
+	if (bad)
+		p->journal.refused = bad->channel;
+	if (!good) {
+		vn_pull_save(p, err);
+		return vn_fail(err, VN_EREFUSED, "the new release is not healthy, and there is none to go back to: %.400s", why.text);
+	}
+	int r = give_name(p, good, err);
+	if (r < 0)
+		return r;
+	p->journal.active = good->manifest;
+	good->activated = vn_pull_time(p);
+	vn_pull_tell(p, "rolled-back", good, why.text, 0);
+	r = vn_pull_save(p, err);
+	if (r < 0)
+		return r;
+	return vn_fail(err, VN_EREFUSED, "%s is not healthy; %s runs again: %.400s", bad ? vn_pull_called(bad, a) : "the new release",
+		       vn_pull_called(good, b), why.text);
+}
+
+int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
+{
+	struct vn_journal *j = &p->journal;
+	struct vn_release *r = vn_journal_release(j, manifest);
+	const struct vn_digest before = j->active, now = *manifest;
+	if (!r)
+		return vn_fail(err, VN_ENOTFOUND, "this device does not hold %s", manifest->text);
+	int rc = give_name(p, r, err);
+	if (rc < 0)
+		return rc;
+	j->active = now;
+	r->activated = vn_pull_time(p);
+	if (r->counter > j->counter || p->allow_downgrade)
+		j->counter = r->counter;
+	j->update = (struct vn_update){ .step = VN_STEP_IDLE };
+	j->waits[0] = 0;
+	if (vn_digest_equal(&j->refused, &r->channel))
+		j->refused = (struct vn_digest){ "" };
+	vn_pull_tell(p, how, r, r->how, r->bytes);
+	rc = vn_pull_save(p, err);
+	if (rc < 0 || !p->config.health.argv || p->config.staged)
+		return rc;
+	if (run_command(p, &p->config.health, "health", r, p->public_name, err) < 0)
+		return go_back(p, &now, &before, err);
+	return 0;
+}
+
+/* ---- keep and collect */
+static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
+{
+	struct vn_journal *j = &p->journal;
+	size_t kept = 0;
+	for (size_t i = 0; i < j->nreleases;) {
+		const struct vn_release r = j->releases[i];
+		struct vn_err why = { 0 };
+		char called[200], line[256];
+		bool stays = vn_digest_equal(&r.manifest, &j->active) || kept < p->config.keep;
+		kept++;
+		if (stays) {
+			i++;
+			continue;
+		}
+		snprintf(line, sizeof(line), "removed %s", vn_pull_called(&r, called));
+		if (!dry_run && p->engine->ops->forget(p->engine, r.name, &why) < 0 && why.code != VN_ENOTFOUND) {
+			vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
+			i++;
+			continue;
+		}
+		int rc = vn_pull_find(p, line, "", 0, err);
+		if (rc < 0)
+			return rc;
+		if (dry_run) {
+			i++;
+			continue;
+		}
+		vn_journal_remove(j, &r.manifest);
+		rc = vn_pull_save(p, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void tell_removed(void *user, const char *digest, uint64_t bytes)
+{
+	struct vn_err ignored = { 0 };
+	char line[200];
+	snprintf(line, sizeof(line), "removed blob %s", digest);
+	vn_pull_find(user, line, "", bytes, &ignored);
+}
+
+int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err)
+{
+	const struct vn_journal *j = &p->journal;
+	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
+	bool all = !strcmp(p->config.engine, "oci");
+	size_t n = 0;
+	int r = forget_old(p, dry_run, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < j->nreleases; i++)
+		keep[n++] = (struct vn_shelf_keep){ j->releases[i].manifest, all ? 0 : (size_t)j->releases[i].base };
+	if (j->update.step >= VN_STEP_VERIFIED)
+		keep[n++] = (struct vn_shelf_keep){ j->update.release.manifest, 0 };
+	return vn_shelf_collect(p->shelf, keep, n, dry_run, tell_removed, p, err);
+}
+
+int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_journal *j = &p->journal;
+	int r = seal(p, err);
+	if (r == 0)
+		r = check(p, err);
+	if (r < 0)
+		return r;
+	struct vn_release release = j->update.release;
+	release.installed = vn_pull_time(p);
+	vn_pull_account(p);
+	release.bytes = j->update.before + p->wire.sent + p->wire.received;
+	j->last_bytes = release.bytes;
+	vn_journal_add(j, &release);
+	r = vn_pull_activate(p, &release.manifest, p->config.staged ? "staged" : "active", err);
+	if (r < 0)
+		return r;
+	r = vn_staging_clear(p->staging, err);
+	return r < 0 ? r : vn_pull_collect(p, false, err);
+}

@@ -1,0 +1,90 @@
+/* The device's updater from inside. An update is a row of steps, each a function of its own; the journal says which were reached:
+ * ask, find, prove (news.h) - fetch, rebuild (fetch.c) - hand over, check, switch, keep, collect (handover.c). */
+#ifndef VN_PULL_PULL_H
+#define VN_PULL_PULL_H
+#include "engine/device.h"
+#include "pull/config.h"
+#include "pull/journal.h"
+#include "registry/registry.h"
+
+struct vn_pull {
+	struct vn_pull_config config;
+	struct vn_events events;
+	struct vn_ref ref;                   /* of config.reference */
+	char *public_name;                   /* "registry/repository:tag", what containers are started from */
+	char *repository;                    /* "registry/repository" */
+	char *shelf, *staging, *scratch, *memory;    /* paths */
+	struct vn_journal journal;
+	struct vn_engine *engine;
+	int lock;                            /* -1 = not ours */
+	struct vn_wire wire;                 /* of this run */
+	uint64_t counted;                    /* of it, in the journal already */
+	bool now, allow_downgrade, dry_run, watching;
+	/* for the caller */
+	struct vn_arena report_arena, status_arena;
+	struct vn_pull_report report;
+	struct vn_pull_status status;
+	struct vn_pull_release *status_releases;
+	struct vn_pull_event *history;
+	size_t findings_cap;
+	struct vn_pull_finding *findings;
+};
+const struct vn_events *vn_pull_events(struct vn_pull *p);
+/* Seconds since 1970, never before the latest time that this device has seen. */
+int64_t vn_pull_time(struct vn_pull *p);
+
+/* ---- session.c: one run over the state folder */
+/* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */
+int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err);
+/* The journal, then the status and metrics files. */
+int vn_pull_save(struct vn_pull *p, struct vn_err *err);
+/* What the run came to: error or none goes into the journal; lock and engine are let go. Returns r. */
+int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err);
+/* The journal as it stands, without a lock. */
+int vn_pull_look(struct vn_pull *p, struct vn_err *err);
+/* An event: into the history, and to its hooks. `r` may be NULL. */
+void vn_pull_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes);
+/* Wire bytes since the last call, into the month. */
+void vn_pull_account(struct vn_pull *p);
+
+/* ---- watch.c */
+/* When this device asks again. */
+int64_t vn_pull_next_time(struct vn_pull *p, bool failed);
+
+/* ---- report.c */
+int vn_pull_say(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int vn_pull_find(struct vn_pull *p, const char *what, const char *problem, uint64_t bytes, struct vn_err *err);
+/* "iot-3 (sha256:0123…)" */
+const char *vn_pull_called(const struct vn_release *r, char out[200]);
+void vn_pull_write_files(struct vn_pull *p);
+
+/* ---- command.c */
+/* Runs a hook, check or health command: {image} in an argument is `image`. 0 when it ended with status 0; VN_EREFUSED with its status,
+ * VN_EIO when it could not be started. */
+struct vn_pull_env {
+	const char *event, *image, *label;
+	const struct vn_digest *digest, *previous;
+};
+int vn_pull_run(struct vn_pull *p, const struct vn_pull_command *command, const struct vn_pull_env *env, struct vn_err *err);
+
+/* ---- adopt.c */
+/* What the engine has under the public name becomes the active release, when it is another one than the journal says. Asks the registry
+ * (`channel`, may be NULL) for its manifest and configuration once. */
+int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err);
+/* The layers that `n` says, of an image on the shelf, stay in the engine whatever is removed. */
+int vn_pull_pin_base(struct vn_pull *p, const struct vn_image *image, size_t n, struct vn_err *err);
+/* Layers at the bottom that the image stands on: what a thin image records, else all. */
+size_t vn_pull_base_layers(const struct vn_image *image);
+
+/* ---- handover.c */
+/* From VERIFIED on: engine, check, switch, keep, collect. No network. */
+int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
+/* A held release gets the public name; the health command may send it back. `how`: the event. */
+int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
+/* Releases beyond the number that is kept, old base images, blobs nobody needs. */
+int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
+void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT]);
+/* Opens a release's image on the shelf. The source outlives the image. */
+int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,
+			 struct vn_err *err);
+#endif
