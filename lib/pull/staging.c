@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #define MARK 8                       /* bytes of each */
+#define TAIL (2 * MARK + 8)          /* mark of what is less than a unit, and how many bytes that is */
 #define HASH_BLOCK (64u << 10)
 
 struct staged_source {
@@ -60,15 +61,35 @@ static int hash_range(int fd, uint64_t at, uint64_t len, const char *name, struc
 	return r;
 }
 
-static int mark_of(const struct part *p, uint64_t unit, char ret[2 * MARK + 1], struct vn_err *err)
+static int mark_of(const struct part *p, uint64_t unit, uint64_t len, char ret[2 * MARK + 1], struct vn_err *err)
 {
 	struct vn_digest digest;
-	int r = hash_range(p->fd, unit * p->unit, p->unit, p->path, &digest, err);
+	int r = hash_range(p->fd, unit * p->unit, len, p->path, &digest, err);
 	if (r < 0)
 		return r;
 	memcpy(ret, vn_digest_hex(&digest), 2 * MARK);
 	ret[2 * MARK] = 0;
 	return 0;
+}
+
+/* Where fetching ended without a kill, less than a unit may follow the last one: its length if it is what it was then. */
+static int recover_tail(const struct part *p, uint64_t units, uint64_t data, uint64_t marks, uint64_t *ret, struct vn_err *err)
+{
+	uint8_t said[TAIL];
+	char found[2 * MARK + 1];
+	*ret = 0;
+	if (marks != units * 2 * MARK + TAIL)
+		return 0;
+	int r = vn_fs_read_at(p->marks, units * 2 * MARK, said, TAIL, p->marks_path, err);
+	if (r < 0)
+		return r;
+	uint64_t len = vn_get_u64(said + 2 * MARK);
+	if (len >= p->unit || len > data - units * p->unit)
+		return 0;
+	r = mark_of(p, units, len, found, err);
+	if (r == 0 && !memcmp(found, said, 2 * MARK))
+		*ret = len;
+	return r;
 }
 
 /* Every unit was on the disk before its mark was written, so that only the last marks can be wrong. */
@@ -83,13 +104,17 @@ static int recover(struct part *p, struct vn_err *err)
 	for (; units; units--) {
 		int r = vn_fs_read_at(p->marks, (units - 1) * 2 * MARK, said, 2 * MARK, p->marks_path, err);
 		if (r == 0)
-			r = mark_of(p, units - 1, found, err);
+			r = mark_of(p, units - 1, p->unit, found, err);
 		if (r < 0)
 			return r;
 		if (!strcmp(found, said))
 			break;
 	}
-	p->have = units * p->unit;
+	uint64_t tail;
+	int r = recover_tail(p, units, (uint64_t)data.st_size, (uint64_t)marks.st_size, &tail, err);
+	if (r < 0)
+		return r;
+	p->have = units * p->unit + tail;
 	if (p->have > p->size)
 		p->have = 0;
 	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / p->unit * 2 * MARK)) < 0)
@@ -136,7 +161,7 @@ static int seal_unit(struct part *p, struct vn_err *err)
 {
 	char mark[2 * MARK + 1];
 	uint64_t unit = p->have / p->unit - 1;
-	int r = mark_of(p, unit, mark, err);
+	int r = mark_of(p, unit, p->unit, mark, err);
 	if (r == 0 && fdatasync(p->fd) < 0)
 		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->path);
 	if (r == 0)
@@ -144,6 +169,22 @@ static int seal_unit(struct part *p, struct vn_err *err)
 	if (r == 0 && fdatasync(p->marks) < 0)
 		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->marks_path);
 	return r;
+}
+
+/* Fetching ends here for now: what came since the last mark stays too, so that a link on which no run brings a whole unit brings
+ * the blob all the same. Failing, it costs those bytes. */
+static void keep_tail(struct part *p)
+{
+	uint64_t unit = p->have / p->unit, len = p->have % p->unit;
+	uint8_t record[TAIL];
+	char mark[2 * MARK + 1];
+	struct vn_err ignored = { 0 };
+	if (!len || p->have >= p->size || mark_of(p, unit, len, mark, &ignored) < 0 || fdatasync(p->fd) < 0)
+		return;
+	memcpy(record, mark, 2 * MARK);
+	vn_put_u64(record + 2 * MARK, len);
+	if (write_at(p->marks, unit * 2 * MARK, record, TAIL, p->marks_path, &ignored) == 0)
+		(void)fdatasync(p->marks);
 }
 
 /* ---- what is there, and then nothing yet */
@@ -278,6 +319,8 @@ int vn_staging_fetch(struct vn_source *staged, const struct vn_desc *desc, struc
 		r = show(&p, err);
 	if (r == 0 && p.have < p.size)
 		r = receive(&p, s->far, err);
+	if (r == -VN_ENETWORK || r == -VN_EAUTH)
+		keep_tail(&p);
 	return r < 0 ? r : conclude(&p, blob, err);
 }
 

@@ -2,7 +2,8 @@
  * it ended. It asks the place itself again every time, never a link that an earlier answer led to.
  *
  *   FOLDER/HEX.part      a blob under way
- *   FOLDER/HEX.marks     for each whole unit of it the first 8 bytes of the unit's SHA-256, written when the unit is on the disk
+ *   FOLDER/HEX.marks     for each whole unit of it the first 8 bytes of the unit's SHA-256, written when the unit is on the disk;
+ *                        where a connection ended, the same of the rest, and its length
  *   FOLDER/HEX.blob      a blob that is whole and has its digest
  *   FOLDER/NAME.manifest the media type, a line feed, the manifest; NAME: hex digits of its digest, or its tag */
 #ifndef VN_PULL_STAGING_H

@@ -33,6 +33,19 @@ in_memory() {
     echo "$d"
 }
 
+# narrow_network: in a network namespace of its own (in_own_network of meter.sh) hardly more is on its way to a process than it has
+# read, so that what was sent is what came. Sets in_flight, the bytes that a connection may lose when it ends in the middle.
+narrow_network() {
+    # shellcheck disable=SC2034
+    in_flight=$((8 << 20))
+    [ -n "${VENEER_OWN_NETWORK:-}" ] || return 0
+    ip link set lo mtu 1500 up
+    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_rmem
+    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_wmem
+    # shellcheck disable=SC2034
+    in_flight=$((3 * 32768))
+}
+
 # ---- one device: engine, folder and what it follows
 
 # device_is ENGINE FOLDER [REPO]: the device that the functions below are about; its state and its engine's data are in FOLDER.

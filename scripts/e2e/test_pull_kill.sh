@@ -12,7 +12,7 @@ without_scene=1
 # shellcheck source=scripts/e2e/meter.sh
 . "$e2e_dir/meter.sh"
 need_root "$@"
-# A network of its own, so that hardly more is on its way to a process than it has read: the registry's log is the measure.
+# the registry's log is the measure of what was downloaded
 in_own_network "$0" "$@" || true
 # shellcheck source=scripts/e2e/test.sh
 . "$e2e_dir/test.sh"
@@ -23,14 +23,7 @@ kills=${VENEER_KILLS:-150}
 read -ra engines <<<"${VENEER_KILL_ENGINES:-oci rootfs}"
 RANDOM=${VENEER_E2E_SEED:-1}
 printf '# VENEER_KILLS=%s VENEER_E2E_SEED=%s\n' "$kills" "${VENEER_E2E_SEED:-1}"
-# What the kernel may hold of a connection whose reader was killed: send buffer, receive buffer and the registry's own.
-in_flight=$((8 << 20))
-if [ -n "${VENEER_OWN_NETWORK:-}" ]; then
-    ip link set lo mtu 1500 up
-    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_rmem
-    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_wmem
-    in_flight=$((3 * 32768))
-fi
+narrow_network
 build_tools
 memory=$(in_memory)
 device_scene
