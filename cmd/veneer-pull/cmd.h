@@ -12,7 +12,8 @@ struct cmd_common {
 	bool plain_http, insecure;
 };
 extern const char *const cmd_engines[];
-/* Where the state is and which engine it belongs to; what is asked over the network. */
+/* Where the state is and which engine it belongs to; what is asked over the network. Every command takes both, so that one set of
+ * options serves them all. */
 extern const struct opt cmd_device_options[], cmd_registry_options[];
 
 extern const struct vn_cmd cmd_once, cmd_watch, cmd_status, cmd_history, cmd_rollback, cmd_pin, cmd_gc, cmd_wake, cmd_verify, cmd_import,
@@ -26,6 +27,9 @@ void cmd_close(struct vn_pull **pull);
 
 /* What the last call did. Returns the exit status. */
 int cmd_put_report(const struct cmd_call *call, const struct vn_pull *pull, struct vn_err *err);
+
+/* Whether the reason says more than the sentence. */
+bool cmd_adds_why(const struct vn_pull_report *report);
 
 /* "2026-11-20 02:14 UTC" */
 #define CMD_TIME_TEXT 32

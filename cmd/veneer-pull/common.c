@@ -104,6 +104,13 @@ void cmd_add_release(struct text *text, const char *label, const char *digest)
 
 /* ---- reports */
 
+bool cmd_adds_why(const struct vn_pull_report *report)
+{
+	const char *why = report->why;
+
+	return why && *why && !(report->sentence && strstr(report->sentence, why));
+}
+
 static void put_findings(struct out *out, const struct vn_pull_report *report)
 {
 	static const struct out_column columns[] = { { NULL, false, 20, 0 }, { NULL, true, 0, 0 }, { NULL, false, 0, 0 } };
@@ -131,7 +138,7 @@ static void put_text(const struct cmd_call *call, const struct vn_pull_report *r
 	}
 	if (report->sentence && *report->sentence)
 		out_paragraph(call->out, OUT_BOLD, 0, report->sentence);
-	if (report->why && *report->why)
+	if (cmd_adds_why(report))
 		out_paragraph(call->out, OUT_PLAIN, 1, report->why);
 	put_findings(call->out, report);
 	if (report->sent || report->received)

@@ -21,7 +21,7 @@ static const struct opt own[] = {
 	{ 0 },
 };
 static const struct opt_positional args[] = { { 0 } };
-static const struct opt *const groups[] = { own, cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { own, cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "veneer-pull gc --dry-run", "what is no longer needed?" },
 	{ 0 },

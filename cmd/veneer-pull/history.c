@@ -4,20 +4,21 @@
 static void put_events(struct out *out, const struct vn_pull_event *events, size_t n)
 {
 	static const struct out_column columns[] = {
-		{ "time", false, 0, 0 }, { "event", false, 0, 0 }, { "release", false, 12, 30 }, { "bytes", true, 0, 0 },
-		{ "detail", false, 0, 0 },
+		{ "time", false, 0, 0 },   { "event", false, 0, 0 }, { "release", false, 8, 24 },
+		{ "digest", false, 0, 0 }, { "bytes", true, 0, 0 },  { "detail", false, 0, 0 },
 	};
-	OUT_CLEANUP(out_table_release) struct out_table table = { .columns = columns, .ncolumns = 5 };
+	OUT_CLEANUP(out_table_release) struct out_table table = { .columns = columns, .ncolumns = 6 };
 	char when[CMD_TIME_TEXT], size[VN_SIZE_TEXT];
 
 	for (size_t i = 0; i < n; i++) {
-		OUT_CLEANUP(text_release) struct text release = { 0 };
+		OUT_CLEANUP(text_release) struct text digest = { 0 };
 
-		cmd_add_release(&release, events[i].label, events[i].digest);
-		table.failed |= release.failed;
+		cmd_add_release(&digest, "", events[i].digest);
+		table.failed |= digest.failed;
 		out_cell(&table, OUT_PLAIN, events[i].time ? cmd_time_rfc3339(events[i].time, when) : "-");
 		out_cell(&table, OUT_PLAIN, events[i].event);
-		out_cell(&table, OUT_PLAIN, text_get(&release));
+		out_cell(&table, OUT_PLAIN, events[i].label);
+		out_cell(&table, OUT_PLAIN, text_get(&digest));
 		out_cell(&table, OUT_PLAIN, events[i].bytes ? vn_size_text(events[i].bytes, size) : "");
 		out_cell(&table, OUT_PLAIN, events[i].detail);
 	}
@@ -45,7 +46,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 }
 
 static const struct opt_positional args[] = { { 0 } };
-static const struct opt *const groups[] = { cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "veneer-pull history --format json", "for a report" },
 	{ 0 },

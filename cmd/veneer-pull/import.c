@@ -14,7 +14,9 @@ static const struct opt_positional args[] = {
 	{ "FILE", "an OCI archive or layout: the image or a delta to it, and its signature when one is asked for", false, NULL },
 	{ 0 },
 };
-static const struct opt *const groups[] = { once_own_options, cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = {
+	once_own_options, cmd_device_options, cmd_registry_options, cmd_general_options, NULL,
+};
 static const struct cmd_example examples[] = {
 	{ "veneer-pull import /media/usb/update.oci", "the update from a USB stick" },
 	{ 0 },

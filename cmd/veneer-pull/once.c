@@ -35,7 +35,9 @@ static const struct opt_positional args[] = {
 	{ "REF", "what to follow: registry/repository:tag, instead of the file's \"reference\"", true, NULL },
 	{ 0 },
 };
-static const struct opt *const groups[] = { once_own_options, cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = {
+	once_own_options, cmd_device_options, cmd_registry_options, cmd_general_options, NULL,
+};
 static const struct cmd_example examples[] = {
 	{ "veneer-pull once", "as /etc/veneer-pull.json says" },
 	{ "veneer-pull once --dry-run --format json", "is there news, and how many bytes would it take?" },

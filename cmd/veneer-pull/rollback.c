@@ -13,7 +13,7 @@ static const struct opt_positional args[] = {
 	{ "RELEASE", "a label, a digest or the beginning of its hex digits; the one before when missing", true, NULL },
 	{ 0 },
 };
-static const struct opt *const groups[] = { cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "veneer-pull rollback", "the release before this one" },
 	{ "veneer-pull rollback iot-2", "another one that `veneer-pull status` lists" },

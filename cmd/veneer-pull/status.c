@@ -32,6 +32,22 @@ static const char *step_words(const char *step)
 	return step;
 }
 
+/* Its label; with the beginning of its digest where another release has the same, and that alone where the label is the tag. */
+static void add_name(struct text *text, const struct vn_pull_status *status, const struct vn_pull_release *release)
+{
+	const char *tag = strrchr(short_name(status->reference), ':');
+	bool says_nothing = !*release->label || (tag && !strcmp(tag + 1, release->label)), alone = true;
+
+	for (size_t i = 0; i < status->nreleases; i++)
+		alone &= &status->releases[i] == release || strcmp(status->releases[i].label, release->label) != 0;
+	cmd_add_release(text, says_nothing ? "" : release->label, release->digest);
+	if (alone || says_nothing)
+		return;
+	text_add(text, " (");
+	cmd_add_release(text, "", release->digest);
+	text_add(text, ")");
+}
+
 /* The answer: what runs. */
 static void put_answer(struct out *out, const struct vn_pull_status *status)
 {
@@ -46,7 +62,7 @@ static void put_answer(struct out *out, const struct vn_pull_status *status)
 		text_add(&line, "Nothing is installed yet");
 	if (active) {
 		text_addf(&line, "%s is ", *name ? name : "The image");
-		cmd_add_release(&line, active->label, active->digest);
+		add_name(&line, status, active);
 		text_add(&line, ", active");
 		if (active->activated)
 			text_addf(&line, " since %s", cmd_time_text(active->activated, when));
@@ -109,7 +125,7 @@ static void add_previous(struct out_table *facts, const struct vn_pull_status *s
 		if (status->releases[i].active)
 			continue;
 		text_add(&line, line.len ? ", " : "");
-		cmd_add_release(&line, status->releases[i].label, status->releases[i].digest);
+		add_name(&line, status, &status->releases[i]);
 	}
 	if (line.len)
 		fact(facts, "previous", OUT_PLAIN, &line);
@@ -234,10 +250,10 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 }
 
 static const struct opt_positional args[] = { { 0 } };
-static const struct opt *const groups[] = { cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "veneer-pull status", "what runs, what is held, what went wrong" },
-	{ "veneer-pull status --format json | jq -r .error", "for a monitor" },
+	{ "veneer-pull status --format json | jq -e '.error == null'", "for a monitor" },
 	{ 0 },
 };
 

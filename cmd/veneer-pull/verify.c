@@ -18,7 +18,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 }
 
 static const struct opt_positional args[] = { { 0 } };
-static const struct opt *const groups[] = { cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "veneer-pull verify && veneer-pull status", "is all that is held whole?" },
 	{ 0 },

@@ -14,7 +14,7 @@ static int run(const struct cmd_call *call, struct vn_err *err)
 }
 
 static const struct opt_positional args[] = { { 0 } };
-static const struct opt *const groups[] = { cmd_device_options, cmd_general_options, NULL };
+static const struct opt *const groups[] = { cmd_device_options, cmd_registry_options, cmd_general_options, NULL };
 static const struct cmd_example examples[] = {
 	{ "mosquitto_sub -t fleet/update | while read -r _; do veneer-pull wake; done", "a message replaces polling" },
 	{ 0 },

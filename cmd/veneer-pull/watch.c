@@ -21,7 +21,7 @@ static void put_failure(struct out *out, const struct vn_err *why, struct text *
 static void put_outcome(struct out *out, const struct vn_pull_report *report, bool quiet, struct text *line)
 {
 	text_add(line, report->sentence ? report->sentence : "");
-	if (report->why && *report->why)
+	if (cmd_adds_why(report))
 		text_addf(line, " (%s)", report->why);
 	if (quiet && report->outcome == VN_PULL_CURRENT)
 		return;
@@ -29,7 +29,7 @@ static void put_outcome(struct out *out, const struct vn_pull_report *report, bo
 	out_put(out, "\n");
 }
 
-/* One line for each poll, for the journal; with JSON its report on stdout too. */
+/* One line for each poll, for the journal; with JSON the report of one that did not fail on stdout too. */
 static int tick(void *user, int result, const struct vn_err *why)
 {
 	OUT_CLEANUP(text_release) struct text line = { 0 }, status = { 0 };
@@ -47,7 +47,7 @@ static int tick(void *user, int result, const struct vn_err *why)
 	text_add(&status, "STATUS=");
 	text_escape(&status, text_get(&line));
 	cmd_notify(text_get(&status));
-	if (watch->call->json && report && vn_pull_report_json(watch->pull, &json, &err) == 0) {
+	if (watch->call->json && result >= 0 && report && vn_pull_report_json(watch->pull, &json, &err) == 0) {
 		cmd_put_json(watch->call->out, json);
 		fflush(watch->call->out->file);
 	}

@@ -100,8 +100,9 @@ static const struct cmd_example examples[] = {
 const struct vn_cmd cmd_sign = {
 	.name = "sign",
 	.summary = "sign an image as cosign does, with keys and offline",
-	.about = "Sign the digest that REF names, index or image, with ECDSA on P-256 or Ed25519, and keep the signature beside the "
-		 "image: under the tag that cosign uses, or as a Sigstore bundle that refers to it. Signatures that are there stay.",
+	.about = "Sign the digest that REF names, index or image, with ECDSA on P-256 or Ed25519, and keep the signature "
+		 "beside the image: under the tag that cosign uses, or as a Sigstore bundle that refers to it. Signatures "
+		 "that are there stay.",
 	.args = args,
 	.groups = groups,
 	.size = sizeof(struct options),

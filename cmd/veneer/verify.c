@@ -16,8 +16,8 @@ static void show(struct out *out, const struct vn_sign_result *result)
 		const struct vn_signature *s = &result->signatures[i];
 		bool good = !*s->reason;
 
-		show_fact(&facts, i ? "" : "signatures", good ? OUT_GOOD : OUT_NOTE, "%s: %s%s%s", s->form, good ? "good, by " : s->key,
-			  !good && *s->key ? ", but " : "", good ? s->key : s->reason);
+		show_fact(&facts, i ? "" : "signatures", good ? OUT_GOOD : OUT_NOTE, "%s: %s%s%s", s->form,
+			  good ? "good, by " : s->key, !good && *s->key ? ", but " : "", good ? s->key : s->reason);
 		if (*s->key && strcmp(s->annotations, "{}"))
 			show_fact(&facts, "", OUT_PLAIN, "%s", s->annotations);
 	}
@@ -77,8 +77,9 @@ static const struct cmd_example examples[] = {
 const struct vn_cmd cmd_verify = {
 	.name = "verify",
 	.summary = "verify the signatures of an image, with keys and offline",
-	.about = "Look at the signatures beside the digest that REF names, as veneer sign and cosign sign --key write them, and tell which "
-		 "are good. The status is 1 when none is: unsigned, by other keys, about another image, or expired.",
+	.about = "Look at the signatures beside the digest that REF names, as veneer sign and cosign sign --key write them, "
+		 "and tell which are good. The status is 1 when none is: unsigned, by other keys, about another image, or "
+		 "expired.",
 	.args = args,
 	.groups = groups,
 	.size = sizeof(struct options),

@@ -55,8 +55,8 @@ static int new_run(const char *verb, const char *ref, size_t most, struct vn_sig
 }
 
 /* The next signature of the result. */
-static int tell(struct vn_sign_run *run, const char *form, const struct vn_key *key, const char *reason, const struct vn_claim *claim,
-		struct vn_err *err)
+static int tell(struct vn_sign_run *run, const char *form, const struct vn_key *key, const char *reason,
+		const struct vn_claim *claim, struct vn_err *err)
 {
 	struct vn_signature *s = &run->list[run->result.nsignatures];
 	s->form = form;
@@ -112,7 +112,8 @@ static int check_place(const struct signing *s, struct vn_err *err)
 	}
 	if (s->ref.transport == VN_REF_REGISTRY || s->ref.transport == VN_REF_OCI)
 		return 0;
-	vn_fail(err, VN_EUSAGE, "%s cannot take a signature: it is kept beside the image in its registry or OCI layout", s->ref.text);
+	vn_fail(err, VN_EUSAGE, "%s cannot take a signature: it is kept beside the image in its registry or OCI layout",
+		s->ref.text);
 	return vn_hint(err, "`veneer copy` writes the image to oci:DIR:TAG.");
 }
 
@@ -120,8 +121,10 @@ static int open_keys(struct signing *s, struct vn_err *err)
 {
 	VN_AUTO(vn_passphrase) passphrase = { .len = 0 };
 	size_t n = count(s->settings.keys);
-	if (!n)
-		return vn_fail(err, VN_EUSAGE, "there is no key to sign with");
+	if (!n) {
+		vn_fail(err, VN_EUSAGE, "there is no key to sign with");
+		return vn_hint(err, "Name a private key: --key FILE.");
+	}
 	if (n > MOST_KEYS)
 		return vn_fail(err, VN_ELIMIT, "more than %d keys to sign with", MOST_KEYS);
 	int rc = vn_passphrase_read(s->settings.passphrase_file, &passphrase, err);
@@ -140,8 +143,8 @@ static int claim_identity(struct signing *s, struct vn_err *err)
 {
 	if (s->ref.transport != VN_REF_REGISTRY)
 		return vn_strdup("", &s->reference, err);
-	return vn_asprintf(&s->reference, err, "%s/%s", strcmp(s->ref.registry, "docker.io") ? s->ref.registry : "index.docker.io",
-			   s->ref.repository);
+	bool hub = !strcmp(s->ref.registry, "docker.io");
+	return vn_asprintf(&s->reference, err, "%s/%s", hub ? "index.docker.io" : s->ref.registry, s->ref.repository);
 }
 
 static int begin(struct vn *vn, const char *ref, const struct vn_sign_settings *settings, struct signing *s, struct vn_err *err)
@@ -182,7 +185,7 @@ static int is_signed(struct signing *s, struct vn_key *key, const struct vn_clai
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	struct vn_public_keys one = { &key, 1, 1 };
-	int rc = vn_found_look(s->source, &s->image.digest, &one, s->settings.bundle, &found, err);
+	int rc = vn_found_look(s->source, &s->image.digest, &one, s->settings.bundle, 0, &found, err);
 	*ret = false;
 	for (size_t i = 0; rc == 0 && i < found.n; i++)
 		*ret = *ret || (!*found.list[i].reason && !strcmp(found.list[i].form, form_of(s)) &&
@@ -199,8 +202,8 @@ static int note_written(struct vn_sign_run *run, const struct signing *s, const 
 	if (rc < 0)
 		return rc;
 	bool both = tag && s->ref.transport == VN_REF_REGISTRY;
-	run->result.written = vn_arena_printf(&run->arena, err, "%s%s%s%s%s", before, *before ? ", " : "", ref.text, both ? "@" : "",
-					      both ? manifest->text : "");
+	run->result.written = vn_arena_printf(&run->arena, err, "%s%s%s%s%s", before, *before ? ", " : "", ref.text,
+					      both ? "@" : "", both ? manifest->text : "");
 	return run->result.written ? 0 : -(int)err->code;
 }
 
@@ -239,7 +242,8 @@ static int conclude_signing(const struct signing *s, const struct made *made, st
 {
 	const char *digest = s->image.digest.text;
 	if (!made->n)
-		run->result.sentence = vn_arena_printf(&run->arena, err, "%s is signed so already; nothing was written.", digest);
+		run->result.sentence = vn_arena_printf(&run->arena, err, "%s is signed so already; nothing was written.",
+						       digest);
 	else if (s->settings.dry_run)
 		run->result.sentence = vn_arena_printf(&run->arena, err, "%s would be signed; nothing was written.", digest);
 	else
@@ -272,7 +276,8 @@ static int sign_all(struct signing *s, struct vn_sign_run *run, struct vn_err *e
 	return rc < 0 ? rc : conclude_signing(s, &made, run, err);
 }
 
-int vn_sign_image(struct vn *vn, const char *ref, const struct vn_sign_settings *settings, struct vn_sign_run **ret, struct vn_err *err)
+int vn_sign_image(struct vn *vn, const char *ref, const struct vn_sign_settings *settings, struct vn_sign_run **ret,
+		  struct vn_err *err)
 {
 	VN_CLEANUP(run_free_p) struct vn_sign_run *run = NULL;
 	VN_AUTO(signing) s = { .nkeys = 0 };
@@ -325,8 +330,8 @@ static int conclude_verifying(struct vn_sign_run *run, const struct vn_found *be
 	if (claim->has_expires)
 		snprintf(expires, sizeof(expires), ", until %s", vn_time_text(claim->expires, text));
 	run->result.good = true;
-	run->result.sentence = vn_arena_printf(&run->arena, err, "%s is signed by %s%s%s.", run->result.digest, best->key->file, release,
-					       expires);
+	run->result.sentence = vn_arena_printf(&run->arena, err, "%s is signed by %s%s%s.", run->result.digest, best->key->file,
+					       release, expires);
 	return run->result.sentence ? 0 : -(int)err->code;
 }
 
@@ -341,7 +346,8 @@ static int report(struct vn_sign_run *run, const struct vn_found_list *found, st
 	return 0;
 }
 
-int vn_sign_verify(struct vn *vn, const char *ref, const struct vn_sign_settings *settings, struct vn_sign_run **ret, struct vn_err *err)
+int vn_sign_verify(struct vn *vn, const char *ref, const struct vn_sign_settings *settings, struct vn_sign_run **ret,
+		   struct vn_err *err)
 {
 	VN_CLEANUP(run_free_p) struct vn_sign_run *run = NULL;
 	VN_CLEANUP(keys_close_p) struct vn_public_keys *keys = NULL;
@@ -357,7 +363,7 @@ int vn_sign_verify(struct vn *vn, const char *ref, const struct vn_sign_settings
 	if (rc == 0)
 		rc = digest_of(source, &digest, err);
 	if (rc == 0)
-		rc = vn_found_look(source, &digest, keys, true, &found, err);
+		rc = vn_found_look(source, &digest, keys, true, 0, &found, err);
 	if (rc == 0)
 		rc = new_run("verify", ref, found.n, &run, err);
 	if (rc < 0)
@@ -367,7 +373,7 @@ int vn_sign_verify(struct vn *vn, const char *ref, const struct vn_sign_settings
 	rc = run->result.digest ? report(run, &found, err) : -(int)err->code;
 	if (rc < 0)
 		return rc;
-	const struct vn_found *best = vn_found_best(&found);
+	const struct vn_found *best = vn_found_best(&found, 0);
 	rc = best ? conclude_verifying(run, best, err) : vn_found_none(&found, run->result.reference, &digest, err);
 	if (!best)
 		run->result.sentence = vn_arena_text(&run->arena, err->text, &(struct vn_err){ 0 });

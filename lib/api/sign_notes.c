@@ -37,7 +37,8 @@ static int add(struct notes *notes, const char *pair, struct vn_err *err)
 	char *equals = strchr(copy, '=');
 	if (!equals || equals == copy) {
 		free(copy);
-		return vn_fail(err, VN_EUSAGE, "the annotation \"%.80s\" has no %s, expected KEY=VALUE", pair, equals ? "key" : "\"=\"");
+		return vn_fail(err, VN_EUSAGE, "the annotation \"%.80s\" has no %s, expected KEY=VALUE", pair,
+			       equals ? "key" : "\"=\"");
 	}
 	*equals = 0;
 	notes->at[notes->n++] = (struct note){ copy, equals + 1 };
@@ -74,7 +75,8 @@ int vn_sign_expiry(const char *text, int64_t now, int64_t *ret, struct vn_err *e
 			return 0;
 		}
 	}
-	return vn_fail(err, VN_EUSAGE, "the expiry \"%.60s\" is none, expected a time such as 2027-01-31T00:00:00Z, or 90d or 12h", text);
+	return vn_fail(err, VN_EUSAGE,
+		       "the expiry \"%.60s\" is none, expected a time such as 2027-01-31T00:00:00Z, or 90d or 12h", text);
 }
 
 static int add_own(struct notes *notes, const struct vn_sign_settings *settings, int64_t now, struct vn_err *err)
@@ -83,8 +85,8 @@ static int add_own(struct notes *notes, const struct vn_sign_settings *settings,
 	int64_t expires;
 	int rc = 0;
 	if (settings->release > VN_MAX_JSON_SIZE)
-		return vn_fail(err, VN_EUSAGE, "the release %llu is too large, at most %lld", (unsigned long long)settings->release,
-			       VN_MAX_JSON_SIZE);
+		return vn_fail(err, VN_EUSAGE, "the release %llu is too large, at most %lld",
+			       (unsigned long long)settings->release, VN_MAX_JSON_SIZE);
 	if (settings->release) {
 		snprintf(pair, sizeof(pair), VN_SIGN_RELEASE "=%llu", (unsigned long long)settings->release);
 		rc = add(notes, pair, err);

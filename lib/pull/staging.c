@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #define MARK 8                       /* bytes of each */
+#define TAIL (2 * MARK + 8)          /* mark of what is less than a unit, and how many bytes that is */
 #define HASH_BLOCK (64u << 10)
 
 struct staged_source {
@@ -31,7 +32,7 @@ struct part {
 	const struct vn_desc *desc;
 	char *path, *marks_path;
 	int fd, marks;
-	uint64_t size, have;         /* have: bytes in the file */
+	uint64_t size, have, unit;   /* have: bytes in the file */
 	uint64_t ask_at;       /* look() is asked at that many bytes; 0 = no more */
 };
 
@@ -60,15 +61,35 @@ static int hash_range(int fd, uint64_t at, uint64_t len, const char *name, struc
 	return r;
 }
 
-static int mark_of(const struct part *p, uint64_t unit, char ret[2 * MARK + 1], struct vn_err *err)
+static int mark_of(const struct part *p, uint64_t unit, uint64_t len, char ret[2 * MARK + 1], struct vn_err *err)
 {
 	struct vn_digest digest;
-	int r = hash_range(p->fd, unit * VN_STAGING_UNIT, VN_STAGING_UNIT, p->path, &digest, err);
+	int r = hash_range(p->fd, unit * p->unit, len, p->path, &digest, err);
 	if (r < 0)
 		return r;
 	memcpy(ret, vn_digest_hex(&digest), 2 * MARK);
 	ret[2 * MARK] = 0;
 	return 0;
+}
+
+/* Where fetching ended without a kill, less than a unit may follow the last one: its length if it is what it was then. */
+static int recover_tail(const struct part *p, uint64_t units, uint64_t data, uint64_t marks, uint64_t *ret, struct vn_err *err)
+{
+	uint8_t said[TAIL];
+	char found[2 * MARK + 1];
+	*ret = 0;
+	if (marks != units * 2 * MARK + TAIL)
+		return 0;
+	int r = vn_fs_read_at(p->marks, units * 2 * MARK, said, TAIL, p->marks_path, err);
+	if (r < 0)
+		return r;
+	uint64_t len = vn_get_u64(said + 2 * MARK);
+	if (len >= p->unit || len > data - units * p->unit)
+		return 0;
+	r = mark_of(p, units, len, found, err);
+	if (r == 0 && !memcmp(found, said, 2 * MARK))
+		*ret = len;
+	return r;
 }
 
 /* Every unit was on the disk before its mark was written, so that only the last marks can be wrong. */
@@ -78,21 +99,25 @@ static int recover(struct part *p, struct vn_err *err)
 	char found[2 * MARK + 1], said[2 * MARK + 1] = "";
 	if (fstat(p->fd, &data) < 0 || fstat(p->marks, &marks) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot look at %s", p->path);
-	uint64_t units = (uint64_t)marks.st_size / (2 * MARK), there = (uint64_t)data.st_size / VN_STAGING_UNIT;
+	uint64_t units = (uint64_t)marks.st_size / (2 * MARK), there = (uint64_t)data.st_size / p->unit;
 	units = units < there ? units : there;
 	for (; units; units--) {
 		int r = vn_fs_read_at(p->marks, (units - 1) * 2 * MARK, said, 2 * MARK, p->marks_path, err);
 		if (r == 0)
-			r = mark_of(p, units - 1, found, err);
+			r = mark_of(p, units - 1, p->unit, found, err);
 		if (r < 0)
 			return r;
 		if (!strcmp(found, said))
 			break;
 	}
-	p->have = units * VN_STAGING_UNIT;
+	uint64_t tail;
+	int r = recover_tail(p, units, (uint64_t)data.st_size, (uint64_t)marks.st_size, &tail, err);
+	if (r < 0)
+		return r;
+	p->have = units * p->unit + tail;
 	if (p->have > p->size)
 		p->have = 0;
-	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / VN_STAGING_UNIT * 2 * MARK)) < 0)
+	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / p->unit * 2 * MARK)) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot shorten %s", p->path);
 	return 0;
 }
@@ -102,7 +127,8 @@ static int open_part(const struct vn_staging *staging, const struct vn_desc *des
 	p->staging = staging;
 	p->desc = desc;
 	p->size = (uint64_t)desc->size;
-	p->ask_at = staging->look ? VN_STAGING_UNIT : 0;
+	p->unit = vn_staging_unit(p->size);
+	p->ask_at = staging->look ? p->unit : 0;
 	int r = vn_staging_path(staging->dir, &desc->digest, ".part", &p->path, err);
 	if (r == 0)
 		r = vn_staging_path(staging->dir, &desc->digest, ".marks", &p->marks_path, err);
@@ -134,8 +160,8 @@ static int write_at(int fd, uint64_t at, const void *data, size_t len, const cha
 static int seal_unit(struct part *p, struct vn_err *err)
 {
 	char mark[2 * MARK + 1];
-	uint64_t unit = p->have / VN_STAGING_UNIT - 1;
-	int r = mark_of(p, unit, mark, err);
+	uint64_t unit = p->have / p->unit - 1;
+	int r = mark_of(p, unit, p->unit, mark, err);
 	if (r == 0 && fdatasync(p->fd) < 0)
 		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->path);
 	if (r == 0)
@@ -143,6 +169,22 @@ static int seal_unit(struct part *p, struct vn_err *err)
 	if (r == 0 && fdatasync(p->marks) < 0)
 		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->marks_path);
 	return r;
+}
+
+/* Fetching ends here for now: what came since the last mark stays too, so that a link on which no run brings a whole unit brings
+ * the blob all the same. Failing, it costs those bytes. */
+static void keep_tail(struct part *p)
+{
+	uint64_t unit = p->have / p->unit, len = p->have % p->unit;
+	uint8_t record[TAIL];
+	char mark[2 * MARK + 1];
+	struct vn_err ignored = { 0 };
+	if (!len || p->have >= p->size || mark_of(p, unit, len, mark, &ignored) < 0 || fdatasync(p->fd) < 0)
+		return;
+	memcpy(record, mark, 2 * MARK);
+	vn_put_u64(record + 2 * MARK, len);
+	if (write_at(p->marks, unit * 2 * MARK, record, TAIL, p->marks_path, &ignored) == 0)
+		(void)fdatasync(p->marks);
 }
 
 /* ---- what is there, and then nothing yet */
@@ -192,14 +234,15 @@ static int take(struct part *p, const uint8_t *data, size_t len, struct vn_err *
 		return vn_fail(err, VN_EDIGEST, "blob %s is longer than the %llu bytes it should have", p->desc->digest.text,
 			       (unsigned long long)p->size);
 	while (len) {
-		size_t room = VN_STAGING_UNIT - p->have % VN_STAGING_UNIT, n = len < room ? len : room;
+		uint64_t room = p->unit - p->have % p->unit;
+		size_t n = len < room ? len : (size_t)room;
 		int r = write_at(p->fd, p->have, data, n, p->path, err);
 		if (r < 0)
 			return r;
 		p->have += n;
 		data += n;
 		len -= n;
-		if (p->have % VN_STAGING_UNIT == 0)
+		if (p->have % p->unit == 0)
 			r = seal_unit(p, err);
 		if (r == 0 && p->ask_at && p->have >= p->ask_at && p->have < p->size)
 			r = show(p, err);
@@ -276,6 +319,8 @@ int vn_staging_fetch(struct vn_source *staged, const struct vn_desc *desc, struc
 		r = show(&p, err);
 	if (r == 0 && p.have < p.size)
 		r = receive(&p, s->far, err);
+	if (r == -VN_ENETWORK || r == -VN_EAUTH)
+		keep_tail(&p);
 	return r < 0 ? r : conclude(&p, blob, err);
 }
 
@@ -345,7 +390,10 @@ static void staged_close(struct vn_source *source)
 	free(source);
 }
 
-static const struct vn_source_ops staged_ops = { .manifest = staged_manifest, .blob = staged_blob, .close = staged_close };
+/* What is not there yet crosses the network: nothing is read of it before the journal says so. */
+static const struct vn_source_ops staged_ops = {
+	.remote = true, .manifest = staged_manifest, .blob = staged_blob, .close = staged_close
+};
 
 int vn_staging_source_open(struct vn_source *far, const struct vn_staging *staging, struct vn_source **ret, struct vn_err *err)
 {

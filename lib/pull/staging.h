@@ -2,14 +2,21 @@
  * it ended. It asks the place itself again every time, never a link that an earlier answer led to.
  *
  *   FOLDER/HEX.part      a blob under way
- *   FOLDER/HEX.marks     for each whole unit of it the first 8 bytes of the unit's SHA-256, written when the unit is on the disk
+ *   FOLDER/HEX.marks     for each whole unit of it the first 8 bytes of the unit's SHA-256, written when the unit is on the disk;
+ *                        where a connection ended, the same of the rest, and its length
  *   FOLDER/HEX.blob      a blob that is whole and has its digest
  *   FOLDER/NAME.manifest the media type, a line feed, the manifest; NAME: hex digits of its digest, or its tag */
 #ifndef VN_PULL_STAGING_H
 #define VN_PULL_STAGING_H
 #include "image/source.h"
 
+/* What is fetched twice after a cut is less than a unit: 128 KiB, or of a large blob a 256th of it. */
 #define VN_STAGING_UNIT (128u << 10)
+static inline uint64_t vn_staging_unit(uint64_t size)
+{
+	uint64_t steps = size / (256ull * VN_STAGING_UNIT) + 1;
+	return steps * VN_STAGING_UNIT;
+}
 
 struct vn_staging {
 	const char *dir;                     /* exists; borrowed */

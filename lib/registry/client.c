@@ -22,7 +22,7 @@ struct vn_client {
 	struct vn_auth *auth;
 	struct vn_url origin;
 	bool named_port, ready, asked;
-	bool guessed;                        /* that TLS is not spoken there, since it was not at another time */
+	bool guessed;                        /* that TLS is spoken there or not, as it was at another time */
 	bool http1;                          /* HTTP/2 broke */
 	char warning[200];                   /* the last Warning header that was told */
 };
@@ -49,7 +49,7 @@ void vn_client_close(struct vn_client *c)
 	vn_auth_close(c->auth);
 	vn_trust_close(c->trust);
 	vn_http_close(c->http);
-	vn_memory_close(c->memory);
+	vn_memory_close(c->memory, c->events);
 	vn_url_release(&c->origin);
 	if (c->opt.password)
 		explicit_bzero((char *)(uintptr_t)c->opt.password, strlen(c->opt.password));
@@ -145,11 +145,6 @@ const char *vn_client_repository(const struct vn_client *c)
 const struct vn_events *vn_client_events(const struct vn_client *c)
 {
 	return c->events;
-}
-
-unsigned vn_client_retries(const struct vn_client *c)
-{
-	return c->opt.retries;
 }
 
 const struct vn_registry_options *vn_client_options(const struct vn_client *c)
@@ -432,6 +427,9 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 	for (;;) {
 		VN_AUTO(vn_http_response) r = { 0 };
 		int n = try_once(c, call, scope, prove, &r, &again, &trouble, err);
+		/* 400 is what servers say who wait for TLS */
+		if (c->guessed)
+			c->guessed = n < 0 || r.status == 400;
 		if (n == -VN_EAUTH && prove) {
 			char detail[300];
 			snprintf(detail, sizeof detail, "%.299s", err->text);
@@ -507,25 +505,26 @@ static int first_contact(struct vn_client *c, struct vn_err *err)
 
 	if (!c->origin.tls || vn_host_kind(c->origin.host) != VN_HOST_LOOPBACK)
 		return 0;
-	set_tls(c, false);
-	c->guessed = vn_auth_known(c->auth);
+	for (int tls = 1; tls >= 0 && !c->guessed; tls--) {
+		set_tls(c, tls);
+		c->guessed = vn_auth_known(c->auth);
+	}
 	if (c->guessed)
 		return 0;
 	set_tls(c, true);
-	if (try_once(c, &call, "", false, &r, &again, &trouble, err) == 0)
-		return 0;
-	if (!try_plain(c, trouble))
-		return trouble == VN_HTTP_UNTRUSTED ? -(int)err->code : 0;
-	set_tls(c, false);
+	int n = try_once(c, &call, "", false, &r, &again, &trouble, err);
+	if (n < 0 && !try_plain(c, trouble))
+		return trouble == VN_HTTP_UNTRUSTED ? n : 0;
+	set_tls(c, n == 0);
 	vn_auth_remember(c->auth);
 	return 0;
 }
 
-/* 1: what was remembered is not so any more, and the request has to be made again. */
-static int guessed_wrong(struct vn_client *c, int n, struct vn_http_response *r)
+/* What was remembered is not so any more, and the request has to be made again. */
+static bool guessed_wrong(struct vn_client *c, struct vn_http_response *r)
 {
 	pthread_mutex_lock(&c->first);
-	bool wrong = c->guessed && (n < 0 || r->status == 400);
+	bool wrong = c->guessed;
 	c->guessed = false;
 	if (wrong) {
 		vn_http_response_release(r);
@@ -556,7 +555,7 @@ int vn_client_call(struct vn_client *c, const struct vn_call *call, struct vn_ht
 		n = ensure(c, err);
 		if (n == 0)
 			n = run(c, call, true, &r, err);
-	} while (guessed_wrong(c, n, &r));
+	} while (guessed_wrong(c, &r));
 	if (n < 0)
 		return n;
 	*ret = r;

@@ -19,6 +19,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (nth >= VN_MEMORY_EACH || !item.text[VN_MEMORY_TEXTS - 1])
 				abort();
 		}
-	vn_memory_close(m);
+	vn_memory_close(m, NULL);
 	return 0;
 }

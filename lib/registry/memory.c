@@ -31,11 +31,15 @@ struct shelf {
 struct vn_memory {
 	pthread_mutex_t lock;
 	char *path;                  /* NULL: no file */
-	const struct vn_events *events;
+	unsigned owners;             /* under `opening` */
+	struct vn_memory *next;
 	struct shelf shelves[VN_MEMORY_KINDS];
 	char salt[SALT + 1];
 	bool changed;
 };
+
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static struct vn_memory *opened;
 
 void vn_memory_item_release(struct vn_memory_item *item)
 {
@@ -257,13 +261,13 @@ static int new_salt(struct vn_memory *m, struct vn_err *err)
 	return 0;
 }
 
-static int load(struct vn_memory *m, struct vn_err *err)
+static int load(struct vn_memory *m, const struct vn_events *events, struct vn_err *err)
 {
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MEMORY);
 	struct vn_err why = { 0 };
 
 	if (m->path && (read_file(m->path, &bytes, &why) < 0 || vn_memory_read(m, vn_buf_text(&bytes), bytes.len, &why) < 0)) {
-		vn_debug(m->events, "nothing is remembered: %s", why.text);
+		vn_debug(events, "nothing is remembered: %s", why.text);
 		clear(m);
 	}
 	if (bytes.data)
@@ -271,18 +275,47 @@ static int load(struct vn_memory *m, struct vn_err *err)
 	return m->salt[0] ? 0 : new_salt(m, err);
 }
 
-int vn_memory_open(const char *path, const struct vn_events *events, struct vn_memory **ret, struct vn_err *err)
+static void memory_free(struct vn_memory *m)
+{
+	clear(m);
+	pthread_mutex_destroy(&m->lock);
+	free(m->path);
+	free(m);
+}
+
+static int memory_new(const char *path, const struct vn_events *events, struct vn_memory **ret, struct vn_err *err)
 {
 	struct vn_memory *m = calloc(1, sizeof *m);
 
 	if (!m)
 		return vn_nomem(err);
 	pthread_mutex_init(&m->lock, NULL);
-	m->events = events;
-	if (vn_strdup(path, &m->path, err) < 0 || load(m, err) < 0) {
-		vn_memory_close(m);
+	m->owners = 1;
+	if (vn_strdup(path, &m->path, err) < 0 || load(m, events, err) < 0) {
+		memory_free(m);
 		return -err->code;
 	}
+	m->next = opened;
+	opened = m;
+	*ret = m;
+	return 0;
+}
+
+int vn_memory_open(const char *path, const struct vn_events *events, struct vn_memory **ret, struct vn_err *err)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&opening);
+	struct vn_memory *m = opened;
+	while (m && (!path || !m->path || strcmp(m->path, path)))
+		m = m->next;
+	if (m)
+		m->owners++;
+	else
+		n = memory_new(path, events, &m, err);
+	pthread_mutex_unlock(&opening);
+	if (n < 0)
+		return n;
 	*ret = m;
 	return 0;
 }
@@ -323,16 +356,25 @@ static int save(const struct vn_memory *m, struct vn_err *err)
 	return n;
 }
 
-void vn_memory_close(struct vn_memory *m)
+void vn_memory_close(struct vn_memory *m, const struct vn_events *events)
 {
 	struct vn_err err = { 0 };
 
 	if (!m)
 		return;
-	if (m->changed && m->path && save(m, &err) < 0)
-		vn_warn(m->events, "the next request will cost more, since nothing could be remembered: %s", err.text);
-	clear(m);
-	pthread_mutex_destroy(&m->lock);
-	free(m->path);
-	free(m);
+	pthread_mutex_lock(&opening);
+	pthread_mutex_lock(&m->lock);
+	int n = m->changed && m->path ? save(m, &err) : 0;
+	m->changed = false;
+	pthread_mutex_unlock(&m->lock);
+	struct vn_memory **at = &opened;
+	if (!--m->owners) {
+		while (*at != m)
+			at = &(*at)->next;
+		*at = m->next;
+		memory_free(m);
+	}
+	pthread_mutex_unlock(&opening);
+	if (n < 0)
+		vn_warn(events, "the next request will cost more, since nothing could be remembered: %s", err.text);
 }

@@ -27,10 +27,11 @@ struct vn_memory_item {
 void vn_memory_item_release(struct vn_memory_item *item);
 
 struct vn_memory;
-/* `path` NULL: for this process only. A file that is absent, damaged or not to be believed is as good as none. */
+/* `path` NULL: for this owner only. A file that is absent, damaged or not to be believed is as good as none. Owners in one process
+ * share what is remembered in one file. */
 int vn_memory_open(const char *path, const struct vn_events *events, struct vn_memory **ret, struct vn_err *err);
 /* Writes the file when there is something new; a failure to do so is a warning. */
-void vn_memory_close(struct vn_memory *m);
+void vn_memory_close(struct vn_memory *m, const struct vn_events *events);
 
 /* A copy of the nth newest item of a kind that holds for `least` more seconds; false beyond the last. What was noted at a time
  * that is still to come (the clock was set back) holds no more. */

@@ -57,8 +57,8 @@ static void write_token(const struct fake_world *w, const char *who, const char 
 
 	vn_buf_addf(&text, &err,
 		    "{\"version\":1,\"salt\":\"00000000000000000000000000000000\",\"registries\":[{\"origin\":\"http://%s\",\"scheme\":"
-		    "\"bearer\",\"realm\":\"http://%s/token\",\"service\":\"x\",\"scope\":\"\"}],\"tokens\":[{\"realm\":\"http://%s/token\","
-		    "\"service\":\"x\",\"who\":\"%s\",\"scope\":\"repository:a:pull\",\"token\":\"%s\",\"noted\":%lld,\"until\":%lld}]}",
+		    "\"bearer\",\"realm\":\"http://%s/token\",\"service\":\"x\",\"scope\":\"\"}],"
+		    "\"tokens\":[{\"realm\":\"http://%s/token\",\"service\":\"x\",\"who\":\"%s\",\"scope\":\"repository:a:pull\",\"token\":\"%s\",\"noted\":%lld,\"until\":%lld}]}",
 		    host, host, host, who, token, (long long)noted, (long long)until);
 	CHECK_OK(vn_fs_replace(path, text.data, text.len, 0600, &err), &err);
 }
@@ -372,7 +372,29 @@ static void test_shelves(void)
 	CHECK_OK(vn_memory_name(m, "secret", 6, a, &err), &err);
 	CHECK_OK(vn_memory_name(m, "secreu", 6, b, &err), &err);
 	CHECK(strlen(a) == VN_MEMORY_NAME - 1 && strcmp(a, b));
-	vn_memory_close(m);
+	vn_memory_close(m, NULL);
+}
+
+/* Two clients of one program, one inside the other: what the inner one learns is not undone by the outer one. */
+static void test_shared(void)
+{
+	static const char *const text[2][VN_MEMORY_TEXTS] = { { "r", "s", "", "", "one" }, { "r", "s", "", "", "two" } };
+	struct vn_memory *outer = NULL, *inner = NULL;
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_memory_item) item = { 0 };
+
+	unlink(path);
+	CHECK_OK(vn_memory_open(path, NULL, &outer, &err), &err);
+	vn_memory_put(outer, VN_MEMORY_TOKEN, text[0], LATER);
+	CHECK_OK(vn_memory_open(path, NULL, &inner, &err), &err);
+	vn_memory_put(inner, VN_MEMORY_TOKEN, text[1], LATER);
+	vn_memory_close(inner, NULL);
+	CHECK(vn_fs_exists(path));
+	vn_memory_close(outer, NULL);
+	CHECK_OK(vn_memory_open(path, NULL, &outer, &err), &err);
+	CHECK(vn_memory_get(outer, VN_MEMORY_TOKEN, 0, 60, &item));
+	CHECK_STR(item.text[4], "two");
+	vn_memory_close(outer, NULL);
 }
 
 /* ---- a loopback registry without TLS */
@@ -481,6 +503,7 @@ int main(void)
 	RUN(test_damaged_file);
 	RUN(test_no_place_to_write);
 	RUN(test_shelves);
+	RUN(test_shared);
 	RUN(test_plain_http_is_remembered);
 	RUN(test_plain_http_no_more);
 	RUN(test_wire);

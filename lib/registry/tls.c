@@ -5,12 +5,12 @@
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <curl/curl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define MOST_LIFE (7 * 86400)        /* of a session, in seconds (RFC 8446, 4.6.1) */
 
@@ -20,9 +20,10 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-#define GROUPS "X25519:P-256:P-384"
-#define SIGNATURES                                                                                                       \
-	"ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:RSA-PSS+SHA512:RSA+SHA512:ed25519"
+/* libssl's macros take them without const */
+static char groups[] = "X25519:P-256:P-384";
+static char signatures[] = "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:RSA-PSS+SHA512:"
+			   "RSA+SHA512:ed25519";
 
 /* What a connection's callbacks know; it lives as long as the SSL_CTX. */
 struct bond {
@@ -129,10 +130,10 @@ static SSL_SESSION *remembered(const struct bond *b)
 		    vn_base64_decode(item.text[2], &bytes, &len, &ignored) < 0)
 			continue;
 		const unsigned char *p = bytes;
+		ERR_set_mark();
 		session = d2i_SSL_SESSION(NULL, &p, (long)len);
+		ERR_pop_to_mark();
 		explicit_bzero(bytes, len);
-		if (!session)
-			break;
 	}
 	return session;
 }
@@ -162,13 +163,18 @@ static void on_state(const SSL *ssl, int where, int value)
 }
 
 /* ---- the context */
-static int save_bytes(SSL_CTX *ctx)
+/* A list that this libssl does not like, as one with fewer algorithms may not, is left as it was. */
+static void save_bytes(SSL_CTX *ctx)
 {
 	/* the padding is for servers of 2013 (RFC 7685) */
 	SSL_CTX_clear_options(ctx, SSL_OP_TLSEXT_PADDING);
 	SSL_CTX_set_quiet_shutdown(ctx, 1);
-	return SSL_CTX_set_cipher_list(ctx, CIPHERS_12) && SSL_CTX_set_ciphersuites(ctx, CIPHERS_13) &&
-	       SSL_CTX_set1_groups_list(ctx, GROUPS) && SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES);
+	ERR_set_mark();
+	SSL_CTX_set_cipher_list(ctx, CIPHERS_12);
+	SSL_CTX_set_ciphersuites(ctx, CIPHERS_13);
+	SSL_CTX_set1_groups_list(ctx, groups);
+	SSL_CTX_set1_sigalgs_list(ctx, signatures);
+	ERR_pop_to_mark();
 }
 
 int vn_tls_prepare(void *ssl_ctx, const struct vn_tls_plan *plan)
@@ -192,5 +198,7 @@ int vn_tls_prepare(void *ssl_ctx, const struct vn_tls_plan *plan)
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 		SSL_CTX_sess_set_new_cb(ctx, on_new_session);
 	}
-	return plan->frugal && !save_bytes(ctx) ? -1 : 0;
+	if (plan->frugal)
+		save_bytes(ctx);
+	return 0;
 }

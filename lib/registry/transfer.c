@@ -45,7 +45,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 {
 	struct vn_transfer *t = user;
 
-	if (t->data.len >= VN_HTTP_BLOCK) {
+	if (t->data.len >= (t->http->frugal ? VN_HTTP_FRUGAL_BLOCK : VN_HTTP_BLOCK)) {
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
@@ -222,7 +222,7 @@ static void set_rest(struct vn_transfer *t, const struct vn_http_request *req)
 		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, t->http->sockets);
 	}
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->http->connect_ms);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, CURL_BLOCK);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, t->http->frugal ? (long)VN_HTTP_FRUGAL_BLOCK : CURL_BLOCK);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #define VN_HTTP_BLOCK (1u << 20)  /* received bytes held before the sender is made to wait */
+#define VN_HTTP_FRUGAL_BLOCK (32u << 10)      /* the same where bytes that a kill throws away are paid for twice */
 
 /* One connection cache. A transfer owns a lane while it runs, so that callers in several threads share nothing. */
 struct vn_lane {

@@ -1,5 +1,5 @@
-/* Sigstore bundles with a key (sigstore/protobuf-specs, sigstore_bundle.proto and sigstore_common.proto in their JSON form; cosign,
- * cmd/cosign/cli/sign/sign.go, signDigestBundle):
+/* Sigstore bundles with a key (sigstore/protobuf-specs, sigstore_bundle.proto and sigstore_common.proto in their JSON form;
+ * cosign, cmd/cosign/cli/sign/sign.go, signDigestBundle):
  *
  *   {"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",
  *    "verificationMaterial":{"publicKey":{"hint":BASE64 of the key's SHA-256}},
@@ -50,7 +50,8 @@ static int read_envelope(const struct vn_jv *envelope, struct vn_sign_bundle *re
 	if (strcmp(type, PAYLOAD_TYPE))
 		return vn_fail(err, VN_EFORMAT, WHAT ": /dsseEnvelope/payloadType is \"%.80s\", expected " PAYLOAD_TYPE, type);
 	if (!vn_jv_is_array(&signatures) || vn_jv_count(&signatures) != 1 || !vn_jv_is_object(&first))
-		return vn_fail(err, VN_EFORMAT, WHAT ": /dsseEnvelope/signatures has %zu entries, expected 1", vn_jv_count(&signatures));
+		return vn_fail(err, VN_EFORMAT, WHAT ": /dsseEnvelope/signatures has %zu entries, expected 1",
+			       vn_jv_count(&signatures));
 	int rc = need_bytes(envelope, "payload", VN_MAX_SIGNED_TEXT, &ret->statement, &ret->statement_len, err);
 	return rc < 0 ? rc : need_bytes(&first, "sig", VN_MAX_SIGNATURE_TEXT, &ret->signature, &ret->signature_len, err);
 }
@@ -171,7 +172,8 @@ static int find_subject(const struct vn_jv *list, const struct vn_digest *digest
 	return found ? 0 : vn_fail(err, VN_EREFUSED, "it signs another image");
 }
 
-int vn_sign_statement_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret, struct vn_err *err)
+int vn_sign_statement_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret,
+			   struct vn_err *err)
 {
 	VN_AUTO_JSON *doc = NULL;
 	const char *type, *predicate;
@@ -189,7 +191,8 @@ int vn_sign_statement_read(const void *bytes, size_t len, const struct vn_digest
 		return vn_fail(err, VN_EFORMAT, STATEMENT ": /_type is \"%.80s\", expected " STATEMENT_TYPE, type);
 	/* an attestation by the same key says something about an image; that it may run is another matter */
 	if (strcmp(predicate, VN_SIGN_PREDICATE))
-		return vn_fail(err, VN_EFORMAT, STATEMENT ": /predicateType is \"%.80s\", expected " VN_SIGN_PREDICATE, predicate);
+		return vn_fail(err, VN_EFORMAT, STATEMENT ": /predicateType is \"%.80s\", expected " VN_SIGN_PREDICATE,
+			       predicate);
 	rc = find_subject(&list, digest, &subject, err);
 	if (rc < 0)
 		return rc;

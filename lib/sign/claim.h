@@ -1,5 +1,5 @@
-/* What is signed, in the two forms that cosign has, made and read. Reading comes after the signature was found good over the same
- * bytes; both kinds of text are at most VN_MAX_SIGNED_TEXT long. */
+/* What is signed, in the two forms that cosign has, made and read. Reading comes after the signature was found good over the
+ * same bytes; both kinds of text are at most VN_MAX_SIGNED_TEXT long. */
 #ifndef VN_SIGN_CLAIM_H
 #define VN_SIGN_CLAIM_H
 #include "json/json.h"
@@ -33,11 +33,13 @@ int vn_claim_of(const struct vn_jv *annotations, struct vn_claim *ret, struct vn
 int vn_sign_payload_make(const char *reference, const struct vn_digest *digest, const vn_json *annotations, struct vn_buf *ret,
 		    struct vn_err *err);
 /* VN_EREFUSED: it is sound, and about something else than `digest`. */
-int vn_sign_payload_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret, struct vn_err *err);
+int vn_sign_payload_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret,
+			 struct vn_err *err);
 
 /* An in-toto statement about `digest`. */
 int vn_sign_statement_make(const struct vn_digest *digest, const vn_json *annotations, struct vn_buf *ret, struct vn_err *err);
-int vn_sign_statement_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret, struct vn_err *err);
+int vn_sign_statement_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret,
+			   struct vn_err *err);
 
 /* A bundle, taken apart. Nothing in it is believed. */
 struct vn_sign_bundle {

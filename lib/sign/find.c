@@ -65,8 +65,8 @@ static int settle(struct look *l, const char *form, struct vn_found *f, int rc, 
 }
 
 /* Which key is it by? f->key stays NULL when it is none. */
-static int judge(const struct look *l, const void *text, size_t len, const uint8_t *signature, size_t signature_len, struct vn_found *f,
-		 struct vn_err *err)
+static int judge(const struct look *l, const void *text, size_t len, const uint8_t *signature, size_t signature_len,
+		 struct vn_found *f, struct vn_err *err)
 {
 	for (size_t i = 0; i < l->keys->n; i++) {
 		bool good;
@@ -92,7 +92,8 @@ static int read_blob(struct vn_source *source, const struct vn_desc *desc, size_
 }
 
 /* ---- under the tag */
-static int read_layer(struct look *l, struct vn_source *beside, const struct vn_desc *layer, struct vn_found *f, struct vn_err *err)
+static int read_layer(struct look *l, struct vn_source *beside, const struct vn_desc *layer, struct vn_found *f,
+		      struct vn_err *err)
 {
 	VN_AUTO(vn_buf) payload = VN_BUF(VN_MAX_SIGNED_TEXT);
 	VN_AUTO_FREE uint8_t *signature = NULL;
@@ -116,7 +117,8 @@ static int read_tag(struct look *l, struct vn_source *beside, const struct vn_bu
 	struct vn_err why = { 0 };
 	int rc = vn_manifest_parse(vn_buf_text(bytes), bytes->len, &m, &why);
 	if (rc == 0 && m.nlayers > VN_MAX_SIGNATURES)
-		rc = vn_fail(&why, VN_ELIMIT, "%zu signatures under one tag, at most %d are read", m.nlayers, VN_MAX_SIGNATURES);
+		rc = vn_fail(&why, VN_ELIMIT, "%zu signatures under one tag, at most %d are read", m.nlayers,
+			     VN_MAX_SIGNATURES);
 	if (rc < 0)
 		return settle(l, "tag", NULL, rc, &why, err);
 	for (size_t i = 0; i < m.nlayers; i++) {
@@ -235,13 +237,39 @@ static int look_bundles(struct look *l, struct vn_err *err)
 }
 
 /* ---- */
-int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms,
+static bool is_over(const struct vn_claim *c, int64_t now)
+{
+	return now && c->has_expires && c->expires < now;
+}
+
+static bool is_better(const struct vn_claim *a, const struct vn_claim *b, int64_t now)
+{
+	if (is_over(a, now) != is_over(b, now))
+		return is_over(b, now);
+	if (a->release != b->release)
+		return a->release > b->release;
+	return b->has_expires && (!a->has_expires || a->expires > b->expires);
+}
+
+const struct vn_found *vn_found_best(const struct vn_found_list *list, int64_t now)
+{
+	const struct vn_found *best = NULL;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct vn_found *f = &list->list[i];
+		if (!*f->reason && (!best || is_better(&f->claim, &best->claim, now)))
+			best = f;
+	}
+	return best;
+}
+
+int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms, int64_t now,
 		  struct vn_found_list *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	struct look l = { source, digest, keys, &found };
 	int rc = look_tag(&l, err);
-	if (rc == 0 && (forms || !vn_found_best(&found)))
+	const struct vn_found *best = vn_found_best(&found, now);
+	if (rc == 0 && (forms || !best || is_over(&best->claim, now)))
 		rc = look_bundles(&l, err);
 	if (rc < 0)
 		return vn_wrap(err, "signatures of %s", source->ref.text);
@@ -250,34 +278,22 @@ int vn_found_look(struct vn_source *source, const struct vn_digest *digest, cons
 	return 0;
 }
 
-static bool is_better(const struct vn_claim *a, const struct vn_claim *b)
+/* What people most want to know of when nothing is good: of their keys first, then of what is broken, then of strangers. */
+static int weight(const struct vn_found *f)
 {
-	if (a->release != b->release)
-		return a->release > b->release;
-	return b->has_expires && (!a->has_expires || a->expires > b->expires);
-}
-
-const struct vn_found *vn_found_best(const struct vn_found_list *list)
-{
-	const struct vn_found *best = NULL;
-	for (size_t i = 0; i < list->n; i++) {
-		const struct vn_found *f = &list->list[i];
-		if (!*f->reason && (!best || is_better(&f->claim, &best->claim)))
-			best = f;
-	}
-	return best;
+	return f->key ? 2 : strcmp(f->reason, BY_NONE) != 0;
 }
 
 int vn_found_none(const struct vn_found_list *list, const char *name, const struct vn_digest *digest, struct vn_err *err)
 {
 	const struct vn_found *other = NULL;
 	for (size_t i = 0; i < list->n; i++)
-		if (!other || (!other->key && list->list[i].key) || (!strcmp(other->reason, BY_NONE) && strcmp(list->list[i].reason, BY_NONE)))
+		if (!other || weight(&list->list[i]) > weight(other))
 			other = &list->list[i];
 	if (!other)
 		return vn_fail(err, VN_EREFUSED, "%s is not signed: there is no signature over %s", name, digest->text);
 	if (other->key)
-		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: of the one by %s, %s", name, digest->text,
+		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: one is by %s, but %s", name, digest->text,
 			       other->key->file, other->reason);
 	if (strcmp(other->reason, BY_NONE))
 		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: %s", name, digest->text, other->reason);
@@ -285,14 +301,14 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 		       list->n == 1 ? "" : "s", digest->text);
 }
 
-int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, struct vn_signed *ret,
-		 struct vn_err *err)
+int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, int64_t now,
+		 struct vn_signed *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
-	int rc = vn_found_look(source, digest, keys, false, &found, err);
+	int rc = vn_found_look(source, digest, keys, false, now, &found, err);
 	if (rc < 0)
 		return rc;
-	const struct vn_found *best = vn_found_best(&found);
+	const struct vn_found *best = vn_found_best(&found, now);
 	if (!best)
 		return vn_found_none(&found, source->ref.text, digest, err);
 	memset(ret, 0, sizeof(*ret));

@@ -83,8 +83,8 @@ int vn_passphrase_read(const char *file, struct vn_passphrase *ret, struct vn_er
 	text = file ? vn_buf_text(&bytes) : text;
 	len = strcspn(text, "\r\n");
 	if (len > VN_PASSPHRASE_MOST)
-		return vn_fail(err, VN_ELIMIT, "the passphrase %s%s is longer than %d bytes", file ? "in " : "of COSIGN_PASSWORD",
-			       file ? file : "", VN_PASSPHRASE_MOST);
+		return vn_fail(err, VN_ELIMIT, "the passphrase %s%s is longer than %d bytes",
+			       file ? "in " : "of COSIGN_PASSWORD", file ? file : "", VN_PASSPHRASE_MOST);
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->text, text, len);
 	ret->len = len;
@@ -112,8 +112,8 @@ static int kind_of(EVP_PKEY *pkey, const char *file, enum vn_key_kind *ret, stru
 	}
 	ERR_clear_error();
 	const char *type = EVP_PKEY_get0_type_name(pkey);
-	vn_fail(err, VN_EFORMAT, "%s holds a key of type %s%s%s, expected ECDSA on P-256 or Ed25519", file, type ? type : "unknown",
-		*curve ? " on " : "", curve);
+	vn_fail(err, VN_EFORMAT, "%s holds a key of type %s%s%s, expected ECDSA on P-256 or Ed25519", file,
+		type ? type : "unknown", *curve ? " on " : "", curve);
 	return vn_hint(err, "`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes one.");
 }
 
@@ -193,7 +193,7 @@ static int add_public(struct vn_public_keys *keys, const struct block *b, const 
 	if (strcmp(b->name, "PUBLIC KEY")) {
 		vn_fail(err, VN_EFORMAT, "%s holds \"%.60s\", expected \"PUBLIC KEY\"", file, b->name);
 		if (strstr(b->name, "PRIVATE KEY"))
-			return vn_hint(err, "A private key has no business here: `openssl pkey -pubout` writes its public half.");
+			return vn_hint(err, "Verifying takes its public half: `openssl pkey -pubout` writes it.");
 		return vn_hint(err, "`openssl x509 -pubkey -noout` takes the key out of a certificate.");
 	}
 	if (keys->n >= VN_MAX_PUBLIC_KEYS)
@@ -243,8 +243,10 @@ int vn_public_keys_open(const char *const *files, size_t n, struct vn_public_key
 	VN_CLEANUP(keys_close_p) struct vn_public_keys *keys = calloc(1, sizeof(*keys));
 	if (!keys)
 		return vn_nomem(err);
-	if (!n)
-		return vn_fail(err, VN_EUSAGE, "no public key is named, and without one nothing can be verified");
+	if (!n) {
+		vn_fail(err, VN_EUSAGE, "there is no public key, and without one nothing can be verified");
+		return vn_hint(err, "Name one: --key FILE.");
+	}
 	for (size_t i = 0; i < n; i++) {
 		int rc = vn_keys_add_public(keys, files[i], err);
 		if (rc < 0)
@@ -278,7 +280,8 @@ static int no_passphrase(const char *file, struct vn_err *err)
 	return vn_hint(err, "Set COSIGN_PASSWORD, or name a file with --passphrase-file.");
 }
 
-static int from_sealed(const struct block *b, const char *file, const struct vn_passphrase *passphrase, EVP_PKEY **ret, struct vn_err *err)
+static int from_sealed(const struct block *b, const char *file, const struct vn_passphrase *passphrase, EVP_PKEY **ret,
+		       struct vn_err *err)
 {
 	VN_CLEANUP(wipe_buf) struct vn_buf der = VN_BUF(VN_MAX_KEY_FILE);
 	char text[160];
@@ -332,7 +335,7 @@ int vn_key_open_private(const char *file, const struct vn_passphrase *passphrase
 	if (!there || !strstr(b.name, "PRIVATE KEY")) {
 		vn_fail(err, VN_EFORMAT, "%s holds %s%.60s%s, expected a private key in PEM", file, there ? "\"" : "no PEM",
 			there ? b.name : "", there ? "\"" : "");
-		return there ? vn_hint(err, "Signing takes the private key; its public half is for `veneer verify`.") : -VN_EFORMAT;
+		return there ? vn_hint(err, "Signing takes the private key, `veneer verify` the public one.") : -VN_EFORMAT;
 	}
 	if (!strcmp(b.name, "ENCRYPTED SIGSTORE PRIVATE KEY") || !strcmp(b.name, "ENCRYPTED COSIGN PRIVATE KEY"))
 		rc = from_sealed(&b, file, passphrase, &pkey, err);
@@ -360,14 +363,15 @@ int vn_key_sign(const struct vn_key *key, const void *data, size_t len, uint8_t 
 	char text[160];
 	if (!ctx)
 		return vn_nomem(err);
-	if (EVP_DigestSignInit(ctx, NULL, hash_of(key), NULL, key->pkey) != 1 || EVP_DigestSign(ctx, ret, &most, data, len) != 1)
+	if (EVP_DigestSignInit(ctx, NULL, hash_of(key), NULL, key->pkey) != 1 ||
+	    EVP_DigestSign(ctx, ret, &most, data, len) != 1)
 		return vn_fail(err, VN_EIO, "cannot sign with %s: %s", key->file, why(text));
 	*ret_len = most;
 	return 0;
 }
 
-int vn_key_verify(const struct vn_key *key, const void *data, size_t len, const uint8_t *signature, size_t signature_len, bool *ret,
-		  struct vn_err *err)
+int vn_key_verify(const struct vn_key *key, const void *data, size_t len, const uint8_t *signature, size_t signature_len,
+		  bool *ret, struct vn_err *err)
 {
 	VN_CLEANUP(ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	char text[160];

@@ -34,8 +34,8 @@ struct vn_passphrase {
 int vn_passphrase_read(const char *file, struct vn_passphrase *ret, struct vn_err *err);
 void vn_passphrase_release(struct vn_passphrase *p);
 
-/* PEM: PKCS#8 plain or encrypted, SEC 1, and the encrypted keys of `cosign generate-key-pair`. VN_EAUTH: the passphrase is missing or
- * does not open it. */
+/* PEM: PKCS#8 plain or encrypted, SEC 1, and the encrypted keys of `cosign generate-key-pair`. VN_EAUTH: the passphrase is
+ * missing or does not open it. */
 int vn_key_open_private(const char *file, const struct vn_passphrase *passphrase, struct vn_key **ret, struct vn_err *err);
 /* Every "PUBLIC KEY" of a PEM file. */
 int vn_keys_add_public(struct vn_public_keys *keys, const char *file, struct vn_err *err);
@@ -45,8 +45,8 @@ int vn_keys_parse_public(struct vn_public_keys *keys, const void *pem, size_t le
 int vn_key_sign(const struct vn_key *key, const void *data, size_t len, uint8_t ret[VN_SIGNATURE_MOST], size_t *ret_len,
 		struct vn_err *err);
 /* *ret false: it is not by this key over these bytes. */
-int vn_key_verify(const struct vn_key *key, const void *data, size_t len, const uint8_t *signature, size_t signature_len, bool *ret,
-		  struct vn_err *err);
+int vn_key_verify(const struct vn_key *key, const void *data, size_t len, const uint8_t *signature, size_t signature_len,
+		  bool *ret, struct vn_err *err);
 
 /* The container of cosign's encrypted private keys: JSON with scrypt (RFC 7914) and NaCl's secretbox (XSalsa20, Poly1305).
  * `ret` gets the PKCS#8 DER within; its owner wipes it. */

@@ -1,5 +1,5 @@
-/* The private keys of `cosign generate-key-pair`: a PEM block "ENCRYPTED SIGSTORE PRIVATE KEY" (formerly "… COSIGN …") whose bytes are
- * (secure-systems-lab/go-securesystemslib, encrypted/encrypted.go)
+/* The private keys of `cosign generate-key-pair`: a PEM block "ENCRYPTED SIGSTORE PRIVATE KEY" (formerly "… COSIGN …") whose
+ * bytes are (secure-systems-lab/go-securesystemslib, encrypted/encrypted.go)
  *
  *   {"kdf":{"name":"scrypt","params":{"N":65536,"r":8,"p":1},"salt":BASE64},
  *    "cipher":{"name":"nacl/secretbox","nonce":BASE64},"ciphertext":BASE64}
@@ -127,12 +127,12 @@ static int check_work(const struct work *w, const char *file, struct vn_err *err
 {
 	if (w->r == 8 && w->p == 1 && (w->n == 1 << 15 || w->n == 1 << 16 || w->n == 1 << 17))
 		return 0;
-	return vn_fail(err, VN_EUNSAFE, "%s: scrypt with N %lld, r %lld, p %lld, expected N 32768, 65536 or 131072, r 8, p 1", file,
-		       (long long)w->n, (long long)w->r, (long long)w->p);
+	return vn_fail(err, VN_EUNSAFE, "%s: scrypt with N %lld, r %lld, p %lld, expected N 32768, 65536 or 131072, r 8, p 1",
+		       file, (long long)w->n, (long long)w->r, (long long)w->p);
 }
 
-static int scrypt(const struct vn_passphrase *passphrase, const uint8_t *salt, size_t salt_len, const struct work *w, uint8_t ret[KEY],
-		  struct vn_err *err)
+static int scrypt(const struct vn_passphrase *passphrase, const uint8_t *salt, size_t salt_len, const struct work *w,
+		  uint8_t ret[KEY], struct vn_err *err)
 {
 	uint64_t n = (uint64_t)w->n, most = VN_MAX_SCRYPT_MEMORY;
 	uint32_t r = (uint32_t)w->r, p = (uint32_t)w->p;

@@ -39,10 +39,12 @@ int vn_claim_of(const struct vn_jv *annotations, struct vn_claim *ret, struct vn
 	if (rc < 0)
 		return rc;
 	if (release && (!vn_parse_u64(release, &claim.release) || !claim.release || claim.release > VN_MAX_JSON_SIZE))
-		return vn_fail(err, VN_EFORMAT, "%s: " VN_SIGN_RELEASE " is \"%.40s\", expected a decimal number from 1 to %lld",
+		return vn_fail(err, VN_EFORMAT,
+			       "%s: " VN_SIGN_RELEASE " is \"%.40s\", expected a decimal number from 1 to %lld",
 			       annotations->what, release, VN_MAX_JSON_SIZE);
 	if (expires && !vn_parse_time(expires, &claim.expires))
-		return vn_fail(err, VN_EFORMAT, "%s: " VN_SIGN_EXPIRES " is \"%.40s\", expected a time such as 2027-01-31T00:00:00Z",
+		return vn_fail(err, VN_EFORMAT,
+			       "%s: " VN_SIGN_EXPIRES " is \"%.40s\", expected a time such as 2027-01-31T00:00:00Z",
 			       annotations->what, expires);
 	claim.has_release = release;
 	claim.has_expires = expires;
@@ -69,7 +71,8 @@ int vn_sign_payload_make(const char *reference, const struct vn_digest *digest, 
 	return vn_json_text(doc, false, ret, err);
 }
 
-int vn_sign_payload_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret, struct vn_err *err)
+int vn_sign_payload_read(const void *bytes, size_t len, const struct vn_digest *digest, struct vn_claim *ret,
+			 struct vn_err *err)
 {
 	VN_AUTO_JSON *doc = NULL;
 	const char *type, *named;
@@ -78,11 +81,13 @@ int vn_sign_payload_read(const void *bytes, size_t len, const struct vn_digest *
 	int rc = vn_json_parse(bytes, len, WHAT, &doc, err);
 	if (rc < 0)
 		return rc;
-	struct vn_jv root = vn_jv_root(doc, WHAT), critical = vn_jv_get(&root, "critical"), image = vn_jv_get(&critical, "image");
+	struct vn_jv root = vn_jv_root(doc, WHAT), critical = vn_jv_get(&root, "critical"), image = vn_jv_get(&critical,
+													      "image");
 	struct vn_jv optional = vn_jv_get(&root, "optional");
 	if (!vn_jv_is_object(&root) || !vn_jv_is_object(&critical) || !vn_jv_is_object(&image))
 		return vn_fail(err, VN_EFORMAT, WHAT " lacks /critical/image");
-	if (vn_jv_need_text(&critical, "type", &type, err) < 0 || vn_jv_need_text(&image, "docker-manifest-digest", &named, err) < 0)
+	if (vn_jv_need_text(&critical, "type", &type, err) < 0 || vn_jv_need_text(&image, "docker-manifest-digest", &named,
+										  err) < 0)
 		return -err->code;
 	if (strcmp(type, TYPE))
 		return vn_fail(err, VN_EFORMAT, WHAT ": /critical/type is \"%.80s\", expected \"" TYPE "\"", type);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAX_RACES 5
-/* Bytes up to which what is signed rides in its descriptor (image-spec descriptor.md, "data"), so that a device needs one request. */
+/* Bytes up to which what is signed rides in its descriptor (image-spec descriptor.md, "data"): one request for a device. */
 #define INLINE 4096
 /* What go-containerregistry gives an image without a time. */
 #define NEVER "0001-01-01T00:00:00Z"
@@ -67,7 +67,8 @@ static bool is_there(const struct vn_manifest *old, const struct vn_digest *dige
 	return false;
 }
 
-static int add_layer(const struct vn_manifest *old, const struct vn_new_signature *s, vn_json *layers, bool *changed, struct vn_err *err)
+static int add_layer(const struct vn_manifest *old, const struct vn_new_signature *s, vn_json *layers, bool *changed,
+		     struct vn_err *err)
 {
 	VN_AUTO_JSON *layer = NULL;
 	VN_AUTO_FREE char *text = NULL;
@@ -130,7 +131,8 @@ int vn_sign_manifest(const struct vn_manifest *old, const struct vn_new_signatur
 	int rc = 0;
 	*ret_changed = false;
 	if (old && old->nlayers + n > VN_MAX_SIGNATURES)
-		return vn_fail(err, VN_ELIMIT, "there are %zu signatures already, at most %d are kept", old->nlayers, VN_MAX_SIGNATURES);
+		return vn_fail(err, VN_ELIMIT, "there are %zu signatures already, at most %d are kept", old->nlayers,
+			       VN_MAX_SIGNATURES);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = add_layer(old, &list[i], layers, ret_changed, err);
 	if (rc < 0 || !*ret_changed)
@@ -250,8 +252,9 @@ static int read_current(struct vn_source *source, const char *tag, struct curren
 	return 0;
 }
 
-static int write_tag(const struct vn_sign_place *place, const char *tag, const struct current *now, const struct vn_new_signature *list,
-		     size_t n, const struct vn_buf *manifest, const struct vn_buf *config, struct vn_err *err)
+static int write_tag(const struct vn_sign_place *place, const char *tag, const struct current *now,
+		     const struct vn_new_signature *list, size_t n, const struct vn_buf *manifest, const struct vn_buf *config,
+		     struct vn_err *err)
 {
 	VN_AUTO_SINK *sink = NULL;
 	VN_AUTO(vn_desc) put = { .size = 0 };
@@ -260,11 +263,12 @@ static int write_tag(const struct vn_sign_place *place, const char *tag, const s
 		rc = put_blob(sink, VN_SIGN_PAYLOAD_TYPE, list[i].text.data, list[i].text.len, err);
 	if (rc == 0)
 		rc = put_blob(sink, VN_MT_OCI_CONFIG, config->data, config->len, err);
-	return rc < 0 ? rc : put_manifest(sink, now->there ? now->desc.media_type : VN_MT_OCI_MANIFEST, manifest, true, &put, err);
+	const char *type = now->there ? now->desc.media_type : VN_MT_OCI_MANIFEST;
+	return rc < 0 ? rc : put_manifest(sink, type, manifest, true, &put, err);
 }
 
-int vn_sign_put_tag(const struct vn_sign_place *place, const struct vn_digest *digest, const struct vn_new_signature *list, size_t n,
-		    struct vn_digest *ret_manifest, struct vn_err *err)
+int vn_sign_put_tag(const struct vn_sign_place *place, const struct vn_digest *digest, const struct vn_new_signature *list,
+		    size_t n, struct vn_digest *ret_manifest, struct vn_err *err)
 {
 	char tag[VN_SIGN_TAG];
 	vn_sign_tag(digest, tag);
@@ -281,8 +285,8 @@ int vn_sign_put_tag(const struct vn_sign_place *place, const struct vn_digest *d
 		if (rc < 0 || !changed)
 			return rc;
 		if (tries >= MAX_RACES)
-			return vn_fail(err, VN_ENETWORK, "the tag %s lost the signature %u times: others write it at the same time", tag,
-				       tries);
+			return vn_fail(err, VN_ENETWORK,
+				       "the tag %s lost the signature %u times: others write it at the same time", tag, tries);
 		rc = write_tag(place, tag, &now, list, n, &manifest, &config, err);
 		if (rc < 0)
 			return rc;

@@ -22,10 +22,10 @@ void vn_new_signature_release(struct vn_new_signature *s);
 int vn_new_signature_make(const struct vn_key *key, bool bundle, const char *reference, const struct vn_digest *digest,
 			  const vn_json *annotations, struct vn_new_signature *ret, struct vn_err *err);
 
-/* Adds them to those that are under the classic tag, and looks afterwards whether they are there: somebody else may have written at
- * the same time. */
-int vn_sign_put_tag(const struct vn_sign_place *place, const struct vn_digest *digest, const struct vn_new_signature *list, size_t n,
-		    struct vn_digest *ret_manifest, struct vn_err *err);
+/* Adds them to those that are under the classic tag, and looks afterwards whether they are there: somebody else may have
+ * written at the same time. */
+int vn_sign_put_tag(const struct vn_sign_place *place, const struct vn_digest *digest, const struct vn_new_signature *list,
+		    size_t n, struct vn_digest *ret_manifest, struct vn_err *err);
 /* A bundle as a referrer of the image. The place is a registry. */
 int vn_sign_put_bundle(const struct vn_sign_place *place, const struct vn_desc *image, const struct vn_new_signature *s,
 		       struct vn_digest *ret_manifest, struct vn_err *err);

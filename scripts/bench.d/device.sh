@@ -71,13 +71,13 @@ memory_of_model() {
         device_is $engine "$run_dir/device-large" "large/$mb"
         mkdir -p "$endpoint" "$device/state"
         set_channel "$repo" 1
-        memory_row "$engine, $mb MB: first release, in full" "$veneer_pull" once "${device_options[@]}" --now "$followed"
+        memory_row "$engine, $mb MB: first release, in full" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         set_channel "$repo" thin-2
         wire_mark reg
         memory_row "$engine, $mb MB: update by delta, $(manifest reg "$repo" thin-2 | jq '.layers[-1].size') bytes of layer" \
-            "$veneer_pull" once "${device_options[@]}" --now "$followed"
+            "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         say "  $engine, $mb MB: $(pulled_bytes reg) bytes of blobs"
-        memory_row "$engine, $mb MB: poll without news" "$veneer_pull" once "${device_options[@]}" --now "$followed"
+        memory_row "$engine, $mb MB: poll without news" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         rm -rf "$run_dir/device-large"
     done
 }
@@ -103,10 +103,10 @@ memory_of_scene() {
         device_is $engine "$run_dir/device-scene" tempanomaly
         mkdir -p "$endpoint" "$device/state"
         set_channel "$repo" 1
-        memory_row "$engine, the scene: first release, in full" "$veneer_pull" once "${device_options[@]}" --now "$followed"
+        memory_row "$engine, the scene: first release, in full" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         for tag in thin-2 2; do
             set_channel "$repo" $tag
-            memory_row "$engine, the scene: update to $tag" "$veneer_pull" once "${device_options[@]}" --now "$followed"
+            memory_row "$engine, the scene: update to $tag" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         done
         rm -rf "$run_dir/device-scene"
     done

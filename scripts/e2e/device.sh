@@ -10,80 +10,40 @@
 # shellcheck disable=SC2034
 resume_unit=131072
 
-# ---- the scene
-
-# model NAME RELEASE KEPT CHANGED: bytes that every release has, then bytes of this one.
-model() {
-    noise 7 "$3" >"$run_dir/$1"
-    noise "$2" "$4" >>"$run_dir/$1"
-}
-noise() { head -c "$2" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "$1")" -iv 0 2>/dev/null; }
-
-# release N: one image of the scene.
-release() {
-    cat <<WORDS
-image $1
-created 2023-11-1${1}T22:13:20Z
-env PATH=/usr/bin
-label org.opencontainers.image.version=$1
-entrypoint /usr/bin/score
-layer gzip-6 "base"
-dir etc
-file etc/os-release text="ID=test\nVERSION_ID=1\n"
-dir usr
-dir usr/bin
-file usr/bin/score noise=score:90k mode=4755
-hard usr/bin/score2 to=usr/bin/score
-sym usr/bin/latest to=score2
-dir tmp mode=1777
-dir var
-dir var/lib own=7:8
-layer gzip-6 "model"
-dir opt mtime=170000000$1
-file opt/model.bin from=$run_dir/model mtime=170000000$1 xattr.user.release=$1
-layer gzip-6 "dependencies"
-dir usr/lib mtime=170000000$1
-file usr/lib/libscore.so noise=lib:40k mode=755 mtime=170000000$1
-file usr/lib/stamp text="built $1\n" mtime=170000000$1
-WORDS
-}
-
-device_scene() {
-    local hash scene=$world_dir/device-small n name from
-    exec 7>"$world_dir/device-small.lock"
-    flock 7
-    hash=$(cat "$e2e_dir/device.sh" "$tree_dir/scripts/mkimage" "$veneer" | sha256sum | cut -c1-64)
-    if [ "$(cat "$scene/hash" 2>/dev/null)" != "$hash" ]; then
-        say "scene: the releases of a small device"
-        rm -rf "$scene"
-        start_registry making --storage "$scene"
-        for name in app tiny; do
-            for n in 1 2 3; do
-                if [ $name = app ]; then model model $n 600000 600000; else model model $n 20000 20000; fi
-                release $n | "$tree_dir/scripts/mkimage" "$run_dir/$name-$n" 2>"$run_dir/scene.log" ||
-                    die "$(tail -n 3 "$run_dir/scene.log")"
-                quiet "$veneer" copy "oci:$run_dir/$name-$n:$n" "$(reg making)/device/$name:$n"
-            done
-            quiet "$veneer" rebase "$(reg making)/device/$name:1" "$(reg making)/device/$name:2" "$(reg making)/device/$name:thin-2"
-            quiet "$veneer" rebase "$(reg making)/device/$name:thin-2" "$(reg making)/device/$name:3" \
-                "$(reg making)/device/$name:thin-3"
-            quiet "$veneer" delta push --from "$(reg making)/device/$name:1" "$(reg making)/device/$name:thin-2"
-            for from in 1 thin-2; do
-                quiet "$veneer" delta push --from "$(reg making)/device/$name:$from" "$(reg making)/device/$name:thin-3"
-            done
-        done
-        stop_registry making
-        echo "$hash" >"$scene/hash"
-    fi
-    flock -u 7
-}
-quiet() { "$@" >"$run_dir/scene.log" 2>&1 || die "$(tail -n 3 "$run_dir/scene.log")"; }
+# shellcheck source=scripts/e2e/device_scene.sh
+. "$e2e_dir/device_scene.sh"
 
 # set_channel REPO TAG: "prod" names it from now on.
 set_channel() {
     manifest reg "$1" "$2" >"$run_dir/channel"
     curl -sf --noproxy '*' -X PUT -H "Content-Type: $(jq -r .mediaType "$run_dir/channel")" \
         --data-binary "@$run_dir/channel" "$(reg_url reg)/v2/$1/manifests/prod" || die "the channel of $1 does not move to $2"
+}
+
+# in_memory: a folder in memory, for many runs whose writes need not reach a disk; or a plain one, where the kernel's cannot hold
+# the attributes of the scene's files.
+in_memory() {
+    local d=$run_dir/memory
+    mkdir -p "$d"
+    if mount -t tmpfs -o size=2g tmpfs "$d" 2>/dev/null &&
+        ! { : >"$d/file" && python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"1")' "$d/file" 2>/dev/null; }; then
+        umount "$d"
+    fi
+    rm -f "$d/file"
+    echo "$d"
+}
+
+# narrow_network: in a network namespace of its own (in_own_network of meter.sh) hardly more is on its way to a process than it has
+# read, so that what was sent is what came. Sets in_flight, the bytes that a connection may lose when it ends in the middle.
+narrow_network() {
+    # shellcheck disable=SC2034
+    in_flight=$((8 << 20))
+    [ -n "${VENEER_OWN_NETWORK:-}" ] || return 0
+    ip link set lo mtu 1500 up
+    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_rmem
+    echo '4096 16384 16384' >/proc/sys/net/ipv4/tcp_wmem
+    # shellcheck disable=SC2034
+    in_flight=$((3 * 32768))
 }
 
 # ---- one device: engine, folder and what it follows
@@ -98,7 +58,7 @@ device_is() {
     moby) endpoint=unix://$run_dir/moby/sock ;;
     *) endpoint=$device/root ;;
     esac
-    device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state" --plain-http)
+    device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state")
 }
 
 # pull VERB [ARGUMENT]...: stdout in $out, stderr in $err, status in $rc.
@@ -116,10 +76,10 @@ pull_faulty() {
     shift
     rc=0
     # the shell's word about a process that was killed is not wanted
-    { faulty "${set[@]}" "$veneer_pull" once "${device_options[@]}" --format json --now "$@" "$followed" >"$out" 2>"$err" || rc=$?; } \
+    { faulty "${set[@]}" "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$@" "$followed" >"$out" 2>"$err" || rc=$?; } \
         2>/dev/null
 }
-once() { pull once --now "$followed"; }
+once() { pull once --now --plain-http "$followed"; }
 
 # device_prepare: a device with the releases 1 and thin-2, the first in full and the second by its delta; then the channel names
 # thin-3. Sets old and new, the digests of thin-2 and thin-3.
@@ -140,16 +100,17 @@ device_prepare() {
 
 active_release() { jq -r '[.releases[] | select(.active) | .digest] | if length == 1 then .[0] else "(\(length))" end' "$1" 2>/dev/null; }
 
-# device_problem: says what is wrong with the device; nothing when the old or the new release is there, whole. Sets current.
-device_problem() {
+# device_look: sets current, the digest of the active release, and problem: what is wrong with the device, or nothing when the old
+# or the new release is there, whole.
+device_look() {
     pull status
     current=$(active_release "$out")
     if [ "$rc" != 0 ]; then
-        echo "status: exit $rc: $(tail -n 1 "$err")"
+        problem="status: exit $rc: $(tail -n 1 "$err")"
     elif [ "$current" != "$old" ] && [ "$current" != "$new" ]; then
-        echo "status: active is $current"
+        problem="status: active is $current"
     else
-        "problem_$engine"
+        problem=$("problem_$engine" 2>&1)
     fi
 }
 
@@ -222,21 +183,19 @@ remember_tree() {
     esac
 }
 
-# converged: "" when the device has the new release after one undisturbed run, or what is wrong.
-converged() {
-    local problem
+# converge: one undisturbed run; sets problem, or nothing when the device has the new release then.
+converge() {
     once
     if [ "$rc" != 0 ]; then
-        echo "the next run: exit $rc: $(tail -n 1 "$err")"
+        problem="the next run: exit $rc: $(tail -n 1 "$err")"
         return
     fi
-    problem=$(device_problem)
+    device_look
     if [ -n "$problem" ]; then
-        echo "after the next run: $problem"
-        return
+        problem="after the next run: $problem"
+    elif [ "$current" != "$new" ]; then
+        problem="after the next run: active is $current"
     fi
-    pull status
-    [ "$(active_release "$out")" = "$new" ] || echo "after the next run: active is $(active_release "$out")"
 }
 
 # ---- the engine, and copies of the prepared device

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2034
 # Sourced after device.sh: many devices and one registry on this machine. A device is a state folder, a layout and a process
 # that polls once; it and the registry share the processors, and nothing of a network is between them.
 

@@ -27,3 +27,19 @@ done
 is "no news is said by the HEAD alone" "$(fact poll-full)" "no news full TLSv1.3"
 is "what came is all that the device needs for the thin image" "$(fact first-applied)" "$(fact thin-2)"
 is "and for the next one" "$(fact next-applied)" "$(fact thin-3)"
+
+# veneer-pull does what that client does
+less "veneer-pull, delta against OLD, full handshake" "$(bytes veneer-first-full)" 9000
+less "veneer-pull, delta against OLD, resumed" "$(bytes veneer-first-resumed)" 6500
+less "veneer-pull, delta against the last release, full handshake" "$(bytes veneer-next-full)" 9000
+less "veneer-pull, delta against the last release, resumed" "$(bytes veneer-next-resumed)" 6500
+less "veneer-pull, no news, full handshake" "$(bytes veneer-poll-full)" 5100
+less "veneer-pull, no news, resumed" "$(bytes veneer-poll-resumed)" 2500
+for how in full resumed; do
+    is "veneer-pull, $how: the thin image runs" "$(fact veneer-first-$how)" "$(fact thin-2)"
+    is "veneer-pull, $how: the next one runs" "$(fact veneer-next-$how)" "$(fact thin-3)"
+done
+# it counts what the kernel says of its connections: all but the frames of Ethernet, and what closes behind its back
+metered_bytes=$(bytes veneer-first-full) counted=$(fact veneer-first-full-counted)
+less "veneer-pull counts nearly all of what is metered" $((metered_bytes - counted)) 700
+less "and no more" "$counted" $((metered_bytes + 1))

@@ -14,13 +14,14 @@ without_scene=1
 faults=${VENEER_FAULTS:-120}
 read -ra engines <<<"${VENEER_FAULT_ENGINES:-oci rootfs}"
 build_tools
+memory=$(in_memory)
 device_scene
 start_registry reg --scene "$world_dir/device-small"
 
 # one_fault NAME POINT DEED [ON=1]
 one_fault() {
-    local name=$1 problem why
-    device_reset "$run_dir/saved"
+    local name=$1 why
+    device_reset "$memory/saved"
     pull_faulty AT="$2" DO="$3" "${@:4}" --
     why=$(tail -n 1 "$err")
     case $3 in
@@ -35,7 +36,7 @@ one_fault() {
         ;;
     esac
     claimed=$rc
-    problem=$(device_problem)
+    device_look
     if [ -n "$problem" ]; then
         broken=$((broken + 1))
         not_ok "$name: the device after it" "$problem"
@@ -43,7 +44,7 @@ one_fault() {
         broken=$((broken + 1))
         not_ok "$name: exit 0, and the old release runs"
     fi
-    problem=$(converged)
+    converge
     if [ -n "$problem" ]; then
         stuck=$((stuck + 1))
         not_ok "$name: $problem"
@@ -59,16 +60,17 @@ said_as() {
 
 share=$((faults / ${#engines[@]}))
 for e in "${engines[@]}"; do
-    device_is "$e" "$run_dir/device-$e"
+    device_is "$e" "$memory/device-$e"
     device_prepare
     remember_tree old
-    device_save "$run_dir/saved"
+    device_save "$memory/saved"
     fault_begin veneer-pull "$device"
     pull_faulty LOG="$run_dir/points-$e" --
     status "$e: the update undisturbed" 0
     points=$(fault_points)
     remember_tree new
-    is "$e: is whole" "$(device_problem)" ""
+    device_look
+    is "$e: is whole" "$problem" ""
 
     harmless=0 said=0 broken=0 stuck=0
     deeds=("ENOSPC ON=1" "EIO" "short" "EIO ON=1" "ENOSPC" "EROFS ON=1" "short ON=1")
@@ -86,22 +88,26 @@ for e in "${engines[@]}"; do
     printf '# %s: %d faults did no harm, %d were named as the system names them\n' "$e" "$harmless" "$said"
 
     # ---- a folder that cannot be written
-    device_reset "$run_dir/saved"
+    device_reset "$memory/saved"
     mount --bind "$device/state" "$device/state"
     mount -o remount,bind,ro "$device/state"
     once
     case $rc in [3-5]) ok "$e: a read-only state folder: exit $rc" ;; *) not_ok "$e: a read-only state folder: exit $rc" "$(what_it_said)" ;; esac
     has "$e: is named" "$err" "$device/state"
-    is "$e: and status still tells" "$(device_problem) $current" " $old"
+    device_look
+    is "$e: and status still tells" "$problem $current" " $old"
     umount "$device/state"
-    is "$e: written again, the update comes" "$(converged)" ""
+    converge
+    is "$e: written again, the update comes" "$problem" ""
 
     # ---- a clock that was not set
-    device_reset "$run_dir/saved"
+    device_reset "$memory/saved"
     pull_faulty CLOCK=42 --
     status "$e: the update with the clock in 1970" 0
-    is "$e: is whole" "$(device_problem) $current" " $new"
+    device_look
+    is "$e: is whole" "$problem $current" " $new"
     once
     status "$e: and the clock set again: nothing to do" 0
-    is "$e: the release stays" "$(device_problem) $current" " $new"
+    device_look
+    is "$e: the release stays" "$problem $current" " $new"
 done

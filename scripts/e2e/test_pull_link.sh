@@ -60,6 +60,7 @@ wait $breaker || true
 read -r after _ < <(meter_quiet)
 status "20 kbit/s, 5 % loss and one break: the update comes" 0
 printf '# %d s, %d runs, %d bytes in both directions\n' $((SECONDS - began)) "$runs" $((after - before))
-is "whole" "$(device_problem) $current" " $new"
+device_look
+is "whole" "$problem $current" " $new"
 # a unit of resuming is more than this update: what came before the break may not come again, but for what was lost on the way
 less "bytes on the wire" $((after - before)) $((good * 2))

@@ -49,7 +49,8 @@ cut_begin() {
     status "$1 on $2: the update undisturbed" 0
     points=$(fault_points)
     remember_tree new
-    is "$1 on $2: is whole" "$(device_problem)" ""
+    device_look
+    is "$1 on $2: is whole" "$problem" ""
     printf '# %s on %s: %d write points, %d ms\n' "$1" "$2" "$points" "$took"
 }
 
@@ -72,7 +73,7 @@ cut_at_random() { # N
     local pid how
     read -r _ how <<<"$(cut_words "$1")"
     rc=0
-    "$veneer_pull" once "${device_options[@]}" --format json --now "$followed" >"$out" 2>"$err" &
+    "$veneer_pull" once "${device_options[@]}" --format json --now --plain-http "$followed" >"$out" 2>"$err" &
     pid=$!
     sleep "$(printf '%d.%03d' $((RANDOM % (took + 50) / 1000)) $((RANDOM % 1000 * took / 1000 % 1000)))"
     # what it says after the cut does not count
@@ -86,7 +87,7 @@ cut_at_random() { # N
 
 # one_cut NAME COMMAND...
 one_cut() {
-    local what=$1 problem again claimed=0
+    local what=$1 again claimed=0
     shift
     cut_reset
     "$@"
@@ -98,13 +99,11 @@ one_cut() {
             not_ok "$what: the file system does not mount"
             return
         fi
-        problem=$(device_problem)
+        device_look
         if [ -n "$problem" ]; then
             broken=$((broken + 1))
             not_ok "$what: the device after it" "$problem"
         fi
-        pull status
-        current=$(active_release "$out")
         if [ $claimed = 1 ] && [ "$current" != "$new" ]; then
             broken=$((broken + 1))
             not_ok "$what: \"once\" said that the new release runs, and it does not"
@@ -116,7 +115,7 @@ one_cut() {
         what="$what, and again"
     done
     if [ "$current" = "$new" ]; then was_new=$((was_new + 1)); fi
-    problem=$(converged)
+    converge
     if [ -n "$problem" ]; then
         stuck=$((stuck + 1))
         not_ok "$what: $problem"

@@ -79,6 +79,22 @@ job_exports() {
         printf 'without the prefix vn_:\n%s\n' "$odd"
         return 1
     }
+    # a device's program takes along what a device needs
+    odd=$(readelf -d build/gcc/veneer-pull | grep -E 'NEEDED.*(libgit2|libsqlite3)' || true)
+    [ -z "$odd" ] || {
+        printf 'veneer-pull loads what it has no use for:\n%s\n' "$odd"
+        return 1
+    }
+}
+
+# verify_units PREFIX COPY: the units that were installed there, with the paths that they have there.
+verify_units() {
+    local unit
+    mkdir "$2"
+    for unit in "$1"/lib/systemd/system/*; do
+        sed "s#/opt/veneer/#$1/#" "$unit" >"$2/$(basename "${unit/@/@x}")"
+    done
+    systemd-analyze verify --man=no "$2"/*
 }
 
 job_install() {
@@ -114,6 +130,7 @@ job_install() {
     fi
     "$root/d/opt/veneer/bin/veneer" version
     "$root/d/opt/veneer/bin/veneer-pull" version
+    if command -v systemd-analyze >/dev/null; then verify_units "$root/d/opt/veneer" "$root/units"; fi
 
     install_make uninstall
     if find "$root/d" ! -type d | grep .; then

@@ -75,7 +75,7 @@ help_of() {
 job_help() {
     local bad=0
     build_gcc >/dev/null
-    help_of veneer diff rebase delta inspect copy login logout version completion help
+    help_of veneer diff rebase delta inspect copy sign verify login logout version completion help
     help_of veneer-pull once watch status history rollback pin gc wake verify import version completion help
     return $bad
 }

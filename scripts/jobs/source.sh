@@ -162,7 +162,7 @@ job_words() {
 
 # Everything that a shell or python runs.
 script_files() {
-    files | grep -E '^(scripts|\.ci)/' | while IFS= read -r file; do
+    files | grep -E '^(scripts|\.ci|cmd/[^/]*/dist)/' | while IFS= read -r file; do
         if head -c 64 "$file" | grep -aqE '^(#!.*(sh|python3)|# shellcheck shell=)' || [[ $file == *.py ]]; then
             printf '%s\n' "$file"
         fi
@@ -212,7 +212,7 @@ job_static() {
     echo '# cppcheck'
     cppcheck --quiet -j 2 --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
         --suppressions-list=scripts/jobs/cppcheck.txt --template='{file}:{line}: {id}: {message}' \
-        -Iinclude -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 '-DVN_VERSION="0"' -D__GNUC__ -U_WIN32 lib cmd || bad=1
+        -Iinclude -Ilib -Icmd -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 '-DVN_VERSION="0"' -D__GNUC__ -U_WIN32 lib cmd || bad=1
     echo '# gcc -fanalyzer'
     printf '%s\0' "${sources[@]}" | grep -zE '^lib/(util|json|oci)/' | grep -zvE '/(test|fuzz)_' |
         xargs -0 -n 4 -P 2 gcc -fanalyzer -O1 -Werror -Wno-analyzer-malloc-leak -Wno-analyzer-fd-leak "${flags[@]}" \
