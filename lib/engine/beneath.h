@@ -1,5 +1,5 @@
-/* Places inside a folder, and never outside of it: no symbolic link is followed, whoever wrote it, and nothing climbs. By openat2(2),
- * or one component at a time where the kernel (before 5.6) or a filter of system calls does not have it. */
+/* Places inside a folder, and never outside of it: no symbolic link is followed, whoever wrote it, and nothing climbs. By
+ * openat2(2), or one component at a time where the kernel (before 5.6) or a filter of system calls does not have it. */
 #ifndef VN_ENGINE_BENEATH_H
 #define VN_ENGINE_BENEATH_H
 

@@ -9,17 +9,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #define DEFAULT_SECONDS (30u * 60)
+#define LOOK_MS 200                    /* between looks whether it has ended */
 #define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct running {
 	pid_t pid;
 	int out, errors;             /* pipes that never block, -1 = at their end */
-	int gone;                    /* readable once it has ended; -1 where the kernel has none */
 	uint64_t deadline;           /* monotonic milliseconds */
 	struct vn_buf said;
 };
@@ -133,10 +132,7 @@ static int start(struct running *r, const char *program, struct vn_command *c, s
 	VN_AUTO_CLOSE int child_errors = errors[1];
 	fcntl(r->out, F_SETFL, O_NONBLOCK);
 	fcntl(r->errors, F_SETFL, O_NONBLOCK);
-	int rc = spawn(program, c, child_out, child_errors, &r->pid, err);
-	if (rc == 0)
-		r->gone = (int)syscall(SYS_pidfd_open, r->pid, 0);
-	return rc;
+	return spawn(program, c, child_out, child_errors, &r->pid, err);
 }
 
 /* Of what is said at length the end counts. */
@@ -166,25 +162,30 @@ static int read_some(int *fd, struct vn_buf *to, bool last, struct vn_err *err)
 	return last ? keep_last(to, block, (size_t)n, err) : vn_buf_add(to, block, (size_t)n, err);
 }
 
+static bool ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
 /* Reads until both pipes end, or the process has ended and they are empty (what it left running may keep them open), or the time
  * is up. */
 static int listen_to(struct running *r, struct vn_buf *ret, bool *ret_late, struct vn_err *err)
 {
 	while (r->out >= 0 || r->errors >= 0) {
-		uint64_t now = now_ms();
-		if (now >= r->deadline) {
+		struct pollfd p[2] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN } };
+		bool over = ended(r->pid);
+		int ready = poll(p, 2, over ? 0 : LOOK_MS);
+		if (ready < 0 && errno != EINTR)
+			return vn_fail_sys(err, VN_EIO, "poll");
+		if (ready == 0 && over)
+			return 0;
+		if (now_ms() >= r->deadline) {
 			*ret_late = true;
 			return 0;
 		}
-		struct pollfd p[3] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN },
-				       { .fd = r->gone, .events = POLLIN } };
-		if (poll(p, 3, (int)(r->deadline - now)) < 0) {
-			if (errno != EINTR)
-				return vn_fail_sys(err, VN_EIO, "poll");
+		if (ready <= 0)
 			continue;
-		}
-		if (p[2].revents && !p[0].revents && !p[1].revents)
-			return 0;
 		int rc = p[0].revents ? read_some(&r->out, ret, false, err) : 0;
 		if (rc == 0 && p[1].revents)
 			rc = read_some(&r->errors, &r->said, true, err);
@@ -230,7 +231,7 @@ static void last_line(const struct vn_buf *said, char *out, size_t room)
 int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
 {
 	unsigned seconds = c->seconds ? c->seconds : DEFAULT_SECONDS;
-	struct running r = { .out = -1, .errors = -1, .gone = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
+	struct running r = { .out = -1, .errors = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
 	VN_AUTO_FREE char *program = NULL;
 	bool late = false;
 	if (!c->argc || c->argc >= VN_COMMAND_WORDS)
@@ -245,7 +246,6 @@ int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
 		rc = listen_to(&r, ret, &late, err);
 	vn_close_p(&r.out);
 	vn_close_p(&r.errors);
-	vn_close_p(&r.gone);
 	int status = started ? reap(&r, late || rc < 0) : 0;
 	last_line(&r.said, c->said, sizeof(c->said));
 	vn_buf_release(&r.said);

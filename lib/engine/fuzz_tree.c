@@ -1,5 +1,6 @@
-/* The first byte says where the bytes are cut into two layers; headers get the checksum that belongs to them, which no mutation would
- * find. Whatever the layers hold: beside the tree nothing changes, a second run says the same, and the trees can be removed. */
+/* The first byte says where the bytes are cut into two layers; headers get the checksum that belongs to them, which no mutation
+ * would find. Whatever the layers hold: beside the tree nothing changes, a second run says the same, and the trees can be
+ * removed. */
 #include "engine/tree.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
@@ -79,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t cut = (size_t)data[0] * 512 < size - 1 ? (size_t)data[0] * 512 : size - 1;
 	VN_AUTO_CLOSE int outside = open(dir, O_RDONLY | O_DIRECTORY);
 	VN_AUTO_CLOSE int canary = openat(outside, "canary", O_WRONLY | O_CREAT | O_EXCL, 0600);
-	if (canary < 0 || vn_fs_write(canary, CANARY, strlen(CANARY), "canary", &err) < 0 || mkdirat(outside, "place", 0700) < 0)
+	if (canary < 0 || vn_fs_write(canary, CANARY, strlen(CANARY), "canary", &err) < 0 ||
+	    mkdirat(outside, "place", 0700) < 0)
 		abort();
 	VN_AUTO_CLOSE int place = openat(outside, "place", O_RDONLY | O_DIRECTORY);
 	if (unpack(place, "lower", -1, bytes, cut) == 0) {

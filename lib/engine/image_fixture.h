@@ -1,4 +1,5 @@
-/* What the tests of the engines without a daemon share: small images in a layout folder, made of layers that are written as text. */
+/* What the tests of the engines without a daemon share: small images in a layout folder, made of layers that are written as
+ * text. */
 #ifndef VN_ENGINE_IMAGE_FIXTURE_H
 #define VN_ENGINE_IMAGE_FIXTURE_H
 #include "engine/kinds.h"
@@ -17,7 +18,8 @@ static inline void made_release(struct made *m)
 	*m = (struct made){ 0 };
 }
 
-static inline int put_bytes(struct vn_sink *k, const char *type, const void *bytes, size_t len, struct vn_desc *ret, struct vn_err *err)
+static inline int put_bytes(struct vn_sink *k, const char *type, const void *bytes, size_t len, struct vn_desc *ret,
+			    struct vn_err *err)
 {
 	struct vn_digest digest;
 	struct vn_body body;
@@ -56,19 +58,21 @@ static inline void make_image(const char *store, const char *layers, const char 
 		pen_layer(layers, bar ? (size_t)(bar - layers) : strlen(layers), &p);
 		CHECK_OK(put_bytes(k, VN_MT_OCI_LAYER, p.bytes.data, p.bytes.len, &layer, &err), &err);
 		vn_buf_addf(&ids, &err, "%s\"%s\"", ids.len ? "," : "", layer.digest.text);
-		vn_buf_addf(&list, &err, "%s{\"mediaType\":\"" VN_MT_OCI_LAYER "\",\"digest\":\"%s\",\"size\":%zu}", list.len ? "," : "",
-			    layer.digest.text, p.bytes.len);
+		vn_buf_addf(&list, &err, "%s{\"mediaType\":\"" VN_MT_OCI_LAYER "\",\"digest\":\"%s\",\"size\":%zu}",
+			    list.len ? "," : "", layer.digest.text, p.bytes.len);
 		vn_buf_release(&p.bytes);
 	}
 	vn_buf_addf(&doc, &err,
 		    "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Labels\":{\"l\":\"%s\"}},"
-		    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}", label, vn_buf_text(&ids));
+		    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}",
+		    label, vn_buf_text(&ids));
 	CHECK_OK(put_bytes(k, VN_MT_OCI_CONFIG, doc.data, doc.len, &config, &err), &err);
 	size_t config_len = doc.len;
 	vn_buf_clear(&doc);
 	vn_buf_addf(&doc, &err,
-		    "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_MANIFEST "\",\"config\":{\"mediaType\":\"" VN_MT_OCI_CONFIG
-		    "\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[%s]}", config.digest.text, config_len, vn_buf_text(&list));
+		    "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_MANIFEST
+		    "\",\"config\":{\"mediaType\":\"" VN_MT_OCI_CONFIG "\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[%s]}",
+		    config.digest.text, config_len, vn_buf_text(&list));
 	struct vn_digest digest;
 	CHECK_OK(vn_digest_of(doc.data, doc.len, &digest, &err), &err);
 	CHECK_OK(vn_desc_init(&manifest, VN_MT_OCI_MANIFEST, &digest, (int64_t)doc.len, &err), &err);
@@ -92,6 +96,9 @@ static inline struct vn_incoming incoming(const struct made *m, size_t present, 
 	return (struct vn_incoming){ &m->image, present, name };
 }
 
-static inline void vn_engine_close_p(struct vn_engine **e) { vn_engine_close(*e); }
+static inline void vn_engine_close_p(struct vn_engine **e)
+{
+	vn_engine_close(*e);
+}
 #define AUTO_ENGINE VN_CLEANUP(vn_engine_close_p) struct vn_engine
 #endif

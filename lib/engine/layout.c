@@ -1,9 +1,9 @@
-/* The engine "oci": a layout folder (image-spec image-layout.md). What it holds under a name is an entry of index.json whose ref.name is
- * the tag of the name: "edge.example.io/app:prod" is "prod". Blobs come there before load() is called, and whoever collects blobs
- * that no entry names removes those of what was forgotten. */
+/* The engine "oci": a layout folder (image-spec image-layout.md). What it holds under a name is an entry of index.json whose
+ * ref.name is the tag of the name: "edge.example.io/app:prod" is "prod". Blobs come there before load() is called, and whoever
+ * collects blobs that no entry names removes those of what was forgotten. */
+#include "store/layout.h"
 #include "engine/kinds.h"
 #include "engine/names.h"
-#include "store/layout.h"
 #include "store/store.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
@@ -30,7 +30,6 @@ static int done(struct vn_engine *e, int rc, struct vn_err *err)
 }
 
 /* ---- names */
-/* The tag of a full name, or the digest of "repo@digest" alone. */
 static int tag_of(const char *name, char **ret_tag, struct vn_err *err)
 {
 	VN_AUTO(vn_ref) ref = { 0 };
@@ -132,7 +131,8 @@ static int entry_of(struct vn_engine *e, const char *name, struct vn_desc *ret, 
 static int layout_look(struct vn_engine *e, const char *name, struct vn_held *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_desc) entry = { 0 };
-	int rc = vn_digest_valid(name) ? look_digest(e, name, ret, err) : entry_of(e, name, &entry, err);
+	const char *at = strchr(name, '@'), *digest = at ? at + 1 : name;
+	int rc = vn_digest_valid(digest) ? look_digest(e, digest, ret, err) : entry_of(e, name, &entry, err);
 	if (rc == 0 && entry.media_type)
 		rc = look_entry(e, &entry, ret, err);
 	return done(e, rc, err);
@@ -164,7 +164,8 @@ static int check_blob(struct vn_engine *e, const struct vn_desc *desc, bool deep
 	VN_AUTO_IN *in = NULL;
 	int rc = has_blob(e, desc, &there, err);
 	if (rc == 0 && !there)
-		return vn_fail(err, VN_EDIGEST, "the blob %s is missing, or its size is not %lld", desc->digest.text, (long long)desc->size);
+		return vn_fail(err, VN_EDIGEST, "the blob %s is missing, or its size is not %lld", desc->digest.text,
+			       (long long)desc->size);
 	if (rc < 0 || !deep)
 		return rc;
 	rc = blob_path(e, &desc->digest, &path, err);
@@ -185,7 +186,8 @@ static int check_blobs(struct vn_engine *e, const struct vn_image *image, bool d
 	return rc;
 }
 
-static int layout_layers(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret, struct vn_err *err)
+static int layout_layers(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret,
+			 struct vn_err *err)
 {
 	size_t n = 0;
 	bool there = true;
@@ -237,7 +239,8 @@ static int prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, s
 	if (rc < 0)
 		return rc;
 	if (!vn_digest_equal(&entry.digest, &in->image->desc.digest))
-		return vn_fail(err, VN_EDIGEST, "%s is the image %s, expected %s", in->name, entry.digest.text, in->image->desc.digest.text);
+		return vn_fail(err, VN_EDIGEST, "%s is the image %s, expected %s", in->name, entry.digest.text,
+			       in->image->desc.digest.text);
 	return check_blobs(e, in->image, deep, err);
 }
 
@@ -374,8 +377,8 @@ int vn_engine_oci_open(const char *endpoint, const struct vn_events *events, str
 {
 	VN_AUTO(vn_ref) ref = { 0 };
 	if (!endpoint || !*endpoint || strchr(endpoint, ':')) {
-		vn_fail(err, VN_EUSAGE, "the engine oci needs a folder%s%.200s", endpoint && *endpoint ? " without ':' in its name: " : "",
-			endpoint ? endpoint : "");
+		vn_fail(err, VN_EUSAGE, "the engine oci needs a folder%s%.200s",
+			endpoint && *endpoint ? " without ':' in its name: " : "", endpoint ? endpoint : "");
 		return vn_hint(err, "set \"endpoint\" to the layout folder");
 	}
 	struct layout *l = calloc(1, sizeof(*l));

@@ -4,15 +4,15 @@
 #include "util/num.h"
 #include <string.h>
 
-#define PRINT 15                         /* bytes of the fingerprint that are kept */
+#define PRINT 15 /* bytes of the fingerprint that are kept */
 
 struct slot {
 	uint8_t print[PRINT];
-	uint8_t bits;                    /* 0: free */
+	uint8_t bits; /* 0: free */
 };
 struct vn_marks {
 	struct vn_printer *printer;
-	struct slot *slots;              /* open addressing, a power of two, at most half of it used */
+	struct slot *slots; /* open addressing, a power of two, at most half of it used */
 	size_t n, cap;
 };
 

@@ -1,15 +1,18 @@
-/* What is known of paths while a layer passes: a few bits for each, under a keyed fingerprint of the path, in 32 bytes or so. Two paths
- * that somebody chose share a fingerprint with probability below 2^-100. */
+/* What is known of paths while a layer passes: a few bits for each, under a keyed fingerprint of the path, in 32 bytes or so.
+ * Two paths that somebody chose share a fingerprint with probability below 2^-100. */
 #ifndef VN_ENGINE_MARKS_H
 #define VN_ENGINE_MARKS_H
 #include "util/digest.h"
 
-#define VN_MARK_NONE 128                 /* a bit that means nothing: of a path that lost its last one */
+#define VN_MARK_NONE 128 /* a bit that means nothing: of a path that lost its last one */
 
 struct vn_marks;
 int vn_marks_open(struct vn_marks **ret, struct vn_err *err);
-void vn_marks_close(struct vn_marks *m);                     /* NULL is fine */
-static inline void vn_marks_close_p(struct vn_marks **m) { vn_marks_close(*m); }
+void vn_marks_close(struct vn_marks *m); /* NULL is fine */
+static inline void vn_marks_close_p(struct vn_marks **m)
+{
+	vn_marks_close(*m);
+}
 void vn_marks_clear(struct vn_marks *m);
 
 /* The bits of the first `len` bytes of `path`; 0 when nothing is known. */

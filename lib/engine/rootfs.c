@@ -47,13 +47,14 @@ static int find_image(const char *dir, const struct vn_digest *digest, struct vn
 	return rc < 0 ? rc : vn_fail(err, VN_ENOTFOUND, "%s holds no image %s", dir, digest->text);
 }
 
-/* The tree that `name` (as typed, or a digest) means. */
+/* The tree that `name` means: as typed, or a digest, alone or behind '@'. */
 static int find(const char *dir, const char *name, struct vn_tree_name *ret, struct vn_held *ret_held, struct vn_err *err)
 {
 	struct vn_digest digest;
 	VN_AUTO_FREE char *full = NULL;
-	if (vn_digest_valid(name)) {
-		int rc = vn_digest_parse(name, &digest, err);
+	const char *at = strchr(name, '@');
+	if (vn_digest_valid(name) || at) {
+		int rc = vn_digest_parse(at ? at + 1 : name, &digest, err);
 		return rc < 0 ? rc : find_image(dir, &digest, ret, ret_held, err);
 	}
 	int rc = vn_engine_full_name(name, &full, err);
@@ -101,7 +102,8 @@ static int chain_of(const struct vn_config *c, struct vn_digest **ret, struct vn
 	return rc;
 }
 
-static int rootfs_layers(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret, struct vn_err *err)
+static int rootfs_layers(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret,
+			 struct vn_err *err)
 {
 	(void)m;
 	VN_AUTO_FREE struct vn_digest *chain = NULL;
@@ -165,8 +167,8 @@ static int give_file(int root, const char *path, int to, uint64_t at, uint64_t *
 	return copy_file(fd, to, path, at, ret_size, err);
 }
 
-static int rootfs_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd, uint64_t at,
-			uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
+static int rootfs_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd,
+			uint64_t at, uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
 {
 	struct vn_tree_name tree;
 	VN_AUTO(vn_held) held = { 0 };
@@ -187,8 +189,8 @@ static int rootfs_files(struct vn_engine *e, const struct vn_digest *image, cons
 }
 
 /* ---- loading */
-static int fill_tree(struct vn_engine *e, const struct vn_incoming *in, int fd, int from, size_t have, size_t want, const char *place,
-		     struct vn_err *err)
+static int fill_tree(struct vn_engine *e, const struct vn_incoming *in, int fd, int from, size_t have, size_t want,
+		     const char *place, struct vn_err *err)
 {
 	VN_AUTO_TREE *t = NULL;
 	int rc = vn_tree_open(fd, place, e->events, &t, err);
@@ -248,7 +250,8 @@ static int whole_chain(const struct vn_incoming *in, struct vn_digest **ret, str
 	if (!c->ndiff_ids)
 		return vn_fail(err, VN_EFORMAT, "the image %s has no layers", in->name);
 	if (in->present > c->ndiff_ids)
-		return vn_fail(err, VN_EUSAGE, "%zu layers are said to be present of an image with %zu", in->present, c->ndiff_ids);
+		return vn_fail(err, VN_EUSAGE, "%zu layers are said to be present of an image with %zu", in->present,
+			       c->ndiff_ids);
 	return chain_of(c, ret, err);
 }
 
@@ -257,7 +260,8 @@ static int make_trees(struct vn_engine *e, const struct vn_incoming *in, const s
 	size_t n = in->image->config.ndiff_ids, have = 0;
 	int rc = count_present(dir_of(e), chain, n, &have, err);
 	if (rc == 0 && have < in->present)
-		rc = vn_fail(err, VN_EFORMAT, "the tree of the bottom %zu layers is gone: %zu of them are there", in->present, have);
+		rc = vn_fail(err, VN_EFORMAT, "the tree of the bottom %zu layers is gone: %zu of them are there", in->present,
+			     have);
 	/* all but the top layer is what the next thin image on the same base starts from */
 	if (rc == 0 && have + 1 < n) {
 		rc = make_tree(e, in, chain, have, n - 1, err);
@@ -267,8 +271,8 @@ static int make_trees(struct vn_engine *e, const struct vn_incoming *in, const s
 }
 
 /* The record of this image at its tree: in the tree's own, or beside it when another image has the same layers. */
-static int record_image(struct vn_engine *e, const struct vn_incoming *in, const struct vn_digest *chain, struct vn_tree_name *ret,
-			struct vn_err *err)
+static int record_image(struct vn_engine *e, const struct vn_incoming *in, const struct vn_digest *chain,
+			struct vn_tree_name *ret, struct vn_err *err)
 {
 	const struct vn_image *image = in->image;
 	size_t n = image->config.ndiff_ids;

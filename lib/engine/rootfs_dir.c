@@ -1,9 +1,9 @@
 #include "engine/rootfs_dir.h"
 #include "engine/tree.h"
-#include "json/json.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
+#include "json/json.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,8 @@
 /* ---- names */
 void vn_tree_name(const struct vn_digest *chain, const struct vn_digest *image, struct vn_tree_name *ret)
 {
-	snprintf(ret->text, sizeof(ret->text), "%.128s%s%.12s", vn_digest_hex(chain), image ? "-" : "", image ? vn_digest_hex(image) : "");
+	snprintf(ret->text, sizeof(ret->text), "%.128s%s%.12s", vn_digest_hex(chain), image ? "-" : "",
+		 image ? vn_digest_hex(image) : "");
 }
 
 void vn_tree_folder(const struct vn_tree_name *name, struct vn_tree_name *ret)
@@ -97,8 +98,8 @@ static int add_name(struct vn_rootfs_names *names, const struct vn_tree_name *na
 }
 
 /* Calls `each` for every name in DIR/sub, which may be absent. */
-static int each_name(const char *dir, const char *sub, int (*each)(void *user, const char *name, struct vn_err *err), void *user,
-		     struct vn_err *err)
+static int each_name(const char *dir, const char *sub, int (*each)(void *user, const char *name, struct vn_err *err),
+		     void *user, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
 	int rc = vn_asprintf(&path, err, "%s/%s", dir, sub);
@@ -136,7 +137,8 @@ static int read_link(const char *path, struct vn_tree_name *ret, struct vn_err *
 	char to[VN_TREE_NAME + 16];
 	ssize_t n = readlink(path, to, sizeof(to) - 1);
 	if (n < 0)
-		return vn_fail_sys(err, errno == ENOENT || errno == ENOTDIR ? VN_ENOTFOUND : VN_EIO, "cannot read the link %s", path);
+		return vn_fail_sys(err, errno == ENOENT || errno == ENOTDIR ? VN_ENOTFOUND : VN_EIO, "cannot read the link %s",
+				   path);
 	to[n] = 0;
 	const char *text = !strncmp(to, "../", 3) ? to + 3 : to;
 	if (strncmp(text, "trees/", 6) || !name_of(text + 6, ret))
@@ -150,7 +152,9 @@ int vn_rootfs_link(const char *dir, const char *name, struct vn_tree_name *ret, 
 	int rc = link_path(dir, name, &path, err);
 	if (rc == 0)
 		rc = read_link(path, ret, err);
-	return rc == -VN_ENOTFOUND ? vn_fail(err, VN_ENOTFOUND, "%s holds no image %.300s", dir, name ? name : "that is current") : rc;
+	return rc == -VN_ENOTFOUND
+		       ? vn_fail(err, VN_ENOTFOUND, "%s holds no image %.300s", dir, name ? name : "that is current")
+		       : rc;
 }
 
 static int sync_folder(const char *path, struct vn_err *err)
@@ -311,7 +315,8 @@ int vn_rootfs_write_record(const char *dir, const struct vn_tree_name *tree, con
 /* ---- the folder */
 int vn_rootfs_lock(const char *dir, int *ret_fd, struct vn_err *err)
 {
-	/* setuid programs of images that nobody runs any more are in there: for the administrator alone, unless he says otherwise */
+	/* setuid programs of images that nobody runs any more are in there: for the administrator alone, unless he says
+	 * otherwise */
 	static const struct {
 		const char *sub;
 		mode_t mode;
@@ -407,7 +412,8 @@ int vn_rootfs_sweep(const char *dir, struct vn_err *err)
 
 /* ---- what is needed no more */
 /* The largest tree below the top layer of `held`: what a thin image on the same base starts from. */
-static int add_base(const struct vn_held *held, const struct vn_rootfs_names *trees, struct vn_rootfs_names *needed, struct vn_err *err)
+static int add_base(const struct vn_held *held, const struct vn_rootfs_names *trees, struct vn_rootfs_names *needed,
+		    struct vn_err *err)
 {
 	struct vn_tree_name name;
 	VN_AUTO_FREE struct vn_digest *chain = calloc(held->ndiff_ids + 1, sizeof(*chain));

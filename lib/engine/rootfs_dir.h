@@ -1,12 +1,12 @@
 /* The folder of the engine "rootfs":
  *
- *   DIR/trees/HEX          an unpacked image, HEX: the chain ID of all its layers (image-spec config.md); or what is below the top layer
- *                          of one, which the next thin image starts from. Trees share files by hard links.
- *   DIR/trees/HEX.json     written last: without it there is no such tree. {"schemaVersion":1,"image":…,"manifest":…,"diffIds":[…]};
- *                          "image" (the configuration's digest) and "manifest" only where it is an image's own.
- *   DIR/trees/HEX-ID       a second image of the same layers, ID: 12 digits of its digest. A symbolic link to HEX, and HEX-ID.json.
- *   DIR/images/NAME        symbolic link to ../trees/HEX or HEX-ID; NAME is percent-encoded but for letters, digits and "._-:@+"
- *   DIR/current            symbolic link to trees/HEX or HEX-ID: what runs
+ *   DIR/trees/HEX          an unpacked image, HEX: the chain ID of all its layers (image-spec config.md); or what is below the
+ * top layer of one, which the next thin image starts from. Trees share files by hard links. DIR/trees/HEX.json     written
+ * last: without it there is no such tree. {"schemaVersion":1,"image":…,"manifest":…,"diffIds":[…]}; "image" (the
+ * configuration's digest) and "manifest" only where it is an image's own. DIR/trees/HEX-ID       a second image of the same
+ * layers, ID: 12 digits of its digest. A symbolic link to HEX, and HEX-ID.json. DIR/images/NAME        symbolic link to
+ * ../trees/HEX or HEX-ID; NAME is percent-encoded but for letters, digits and "._-:@+" DIR/current            symbolic link to
+ * trees/HEX or HEX-ID: what runs
  *
  * Writers hold a lock (flock) on DIR; readers none, since everything appears and changes by rename. A tree under way is
  * DIR/trees/.new-HEX; what a killed run left there is removed by the next writer. */
@@ -14,7 +14,7 @@
 #define VN_ENGINE_ROOTFS_DIR_H
 #include "engine/device.h"
 
-#define VN_TREE_NAME 160                 /* "<128 hex>-<12 hex>" and NUL */
+#define VN_TREE_NAME 160 /* "<128 hex>-<12 hex>" and NUL */
 struct vn_tree_name {
 	char text[VN_TREE_NAME];
 };
@@ -23,7 +23,7 @@ void vn_tree_name(const struct vn_digest *chain, const struct vn_digest *image, 
 /* The folder behind the name: without "-ID". */
 void vn_tree_folder(const struct vn_tree_name *name, struct vn_tree_name *ret);
 
-int vn_rootfs_lock(const char *dir, int *ret_fd, struct vn_err *err);        /* makes DIR and its folders */
+int vn_rootfs_lock(const char *dir, int *ret_fd, struct vn_err *err); /* makes DIR and its folders */
 /* VN_ENOTFOUND when there is no such tree. */
 int vn_rootfs_record(const char *dir, const struct vn_tree_name *tree, struct vn_held *ret, struct vn_err *err);
 int vn_rootfs_write_record(const char *dir, const struct vn_tree_name *tree, const struct vn_held *held, struct vn_err *err);
@@ -31,7 +31,7 @@ int vn_rootfs_write_record(const char *dir, const struct vn_tree_name *tree, con
 /* `name`: a full name, or NULL for "current". */
 int vn_rootfs_link(const char *dir, const char *name, struct vn_tree_name *ret, struct vn_err *err); /* VN_ENOTFOUND */
 int vn_rootfs_set_link(const char *dir, const char *name, const struct vn_tree_name *tree, struct vn_err *err);
-int vn_rootfs_drop_link(const char *dir, const char *name, struct vn_err *err);      /* absent: fine */
+int vn_rootfs_drop_link(const char *dir, const char *name, struct vn_err *err); /* absent: fine */
 
 struct vn_rootfs_names {
 	struct vn_tree_name *list;
@@ -47,6 +47,7 @@ bool vn_rootfs_has(const struct vn_rootfs_names *names, const struct vn_tree_nam
 int vn_rootfs_remove(const char *dir, const struct vn_tree_name *tree, struct vn_err *err);
 /* Removes what killed runs left, and links to trees that are not there. The lock is held. */
 int vn_rootfs_sweep(const char *dir, struct vn_err *err);
-/* Removes every tree that no image and not "current" needs: their own, and what lies below their top layer. The lock is held. */
+/* Removes every tree that no image and not "current" needs: their own, and what lies below their top layer. The lock is held.
+ */
 int vn_rootfs_collect(const char *dir, struct vn_err *err);
 #endif

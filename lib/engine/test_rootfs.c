@@ -1,6 +1,7 @@
 #include "engine/image_fixture.h"
 #include "engine/rootfs_dir.h"
-#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define NEW "edge.example.io/app:veneer-1"
@@ -80,7 +81,8 @@ static void test_thin_update(void)
 	CHECK_STR(shows("root/current"), "d a, - a/x=1, - base=1, - model=old");
 	CHECK_OK(e->ops->name_as(e, NEXT, PROD, &err), &err);
 	CHECK_STR(shows("root/current"), "d a, - base=1, - model=new");
-	CHECK(stat(below("root/current/base"), &a) == 0 && stat(below("root/images/edge.example.io%2Fapp:veneer-1/base"), &b) == 0);
+	CHECK(stat(below("root/current/base"), &a) == 0 &&
+	      stat(below("root/images/edge.example.io%2Fapp:veneer-1/base"), &b) == 0);
 	CHECK_EQ(a.st_ino, b.st_ino);
 
 	/* the old one is forgotten, and still what the next one starts from */
@@ -203,7 +205,9 @@ static void test_prove(void)
 	struct vn_err err = { 0 };
 	AUTO_MADE m = { 0 }, other = { 0 };
 	fixture_begin();
-	make_image("store", "f a 1; f k 1|f b 2; d d; f d/e 3; l l a; h h b; f gone 1; f twice 1; f twice 2|w gone; f new 4; o d; h j b", "1", &m);
+	make_image("store",
+		   "f a 1; f k 1|f b 2; d d; f d/e 3; l l a; h h b; f gone 1; f twice 1; f twice 2|w gone; f new 4; o d; h j b",
+		   "1", &m);
 	make_image("store", "f a 1", "2", &other);
 	AUTO_ENGINE *e = open_engine();
 	CHECK_OK(load(e, &m, 0, NEW, &err), &err);
@@ -227,7 +231,9 @@ static void test_prove(void)
 		CHECK_OK(load(e, &m, 0, NEW, &err), &err);
 		unlink(below(path));
 		if (!damage[i].gone)
-			CHECK_OK(vn_fs_replace(below(path), damage[i].text, strlen(damage[i].text), (mode_t)damage[i].mode, &err), &err);
+			CHECK_OK(vn_fs_replace(below(path), damage[i].text, strlen(damage[i].text), (mode_t)damage[i].mode,
+					       &err),
+				 &err);
 		CHECK_OK(e->ops->prove(e, &in, false, &err), &err);
 		err = (struct vn_err){ 0 };
 		CHECK_EQ(e->ops->prove(e, &in, true, &err), damage[i].says ? -VN_EDIGEST : 0);
@@ -282,6 +288,24 @@ static void test_failure_leaves_nothing(void)
 	CHECK_EQ(e->ops->look(e, NEW, &held, &err), -VN_ENOTFOUND);
 	CHECK_EQ(count("root/trees"), 2);
 	CHECK_EQ(count("root/images"), 0);
+	/* a file that cannot be written to its end */
+	AUTO_MADE large = { 0 };
+	char text[900] = "f a 1|f large ";
+	size_t len = strlen(text);
+	memset(text + len, 'x', 700);
+	text[len + 700] = 0;
+	make_image("store", text, "2", &large);
+	struct rlimit before, small;
+	CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	small = before;
+	small.rlim_cur = 512;
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+	CHECK_EQ(load(e, &large, 0, NEW, &err), -VN_EIO);
+	CHECK_HAS(err.text, "large");
+	CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	CHECK_EQ(count("root/trees"), 2);
+	CHECK_OK(load(e, &large, 0, NEW, &err), &err);
 	fixture_end();
 }
 

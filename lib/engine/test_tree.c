@@ -81,6 +81,11 @@ static void test_opaque(void)
 	CHECK_STR(show("f a 1|o a"), "d a");
 	CHECK_STR(show("l a b|o a; f a/x 1"), "d a, - a/x=1");
 	CHECK_STR(show("o a/b"), "d a, d a/b");
+	CHECK_STR(show("d a; f a/x 1|o a/b; o a"), "d a, d a/b");
+	CHECK_STR(show("d a; f a/x 1|o a; w a; o a"), "d a");
+	CHECK_STR(show("d a; f a/x 1|w a; o a"), "d a");
+	CHECK_STR(show("d a; f a/x 1|o a; f a 2; o a"), "- a=2");
+	CHECK_STR(show("d a; d a/b; f a/b/x 1|f a/b/y 2; o a; o a/b; w a/b"), "d a, d a/b, - a/b/y=2");
 }
 
 static void test_implied(void)
@@ -186,7 +191,9 @@ static void test_attributes(void)
 	struct vn_err err = { 0 };
 	struct stat st;
 	fixture_begin();
-	struct vn_tar_entry e = { .path = "d/f", .type = VN_FILE, .mode = 04751, .size = 1, .mtime = 1234567890, .mtime_nsec = 42 };
+	struct vn_tar_entry e = {
+		.path = "d/f", .type = VN_FILE, .mode = 04751, .size = 1, .mtime = 1234567890, .mtime_nsec = 42
+	};
 	put_entry(&e, "x", "file", &err);
 	CHECK(stat(below("file/d/f"), &st) == 0);
 	CHECK_EQ(st.st_mode & 07777, 04751);
@@ -217,7 +224,8 @@ static void test_xattrs(void)
 	CHECK(mkdir(below("probe"), 0755) == 0);
 	bool kept = setxattr(below("probe"), "user.probe", "1", 1, 0) == 0;
 	told = 0;
-	CHECK_OK(unpack("x a user.a=1|x b security.selinux=label; x c user.overlay.opaque=y; d d", "tree", &events, &err), &err);
+	CHECK_OK(unpack("x a user.a=1|x b security.selinux=label; x c user.overlay.opaque=y; d d", "tree", &events, &err),
+		 &err);
 	/* of the label, of an attribute that the file system refuses, and without privileges of owners */
 	CHECK_EQ(told, 1 + !kept + (geteuid() != 0));
 	if (kept) {
@@ -280,7 +288,8 @@ static void test_beneath(void)
 	static const struct {
 		const char *path;
 		bool good;
-	} cases[] = { { "", true }, { "b", true }, { "l", false }, { "l/x", false }, { "nothing", false }, { "..", false }, { "b/../../a", false } };
+	} cases[] = { { "", true },	    { "b", true },   { "l", false },	    { "l/x", false },
+		      { "nothing", false }, { "..", false }, { "b/../../a", false } };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		VN_AUTO_CLOSE int fd = vn_beneath_open(root, cases[i].path, O_RDONLY | O_DIRECTORY);
 		VN_AUTO_CLOSE int walked = vn_beneath_walk(root, cases[i].path, O_RDONLY | O_DIRECTORY);

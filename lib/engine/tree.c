@@ -11,15 +11,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PIECE (64u << 10)        /* of contents: one that is all zero becomes a hole */
+/* A whiteout leaves alone what has one of these marks: it is the present layer's. */
+#define STAYS (VN_MARK_OWN | VN_MARK_PARENT | VN_MARK_CLEARED)
+#define PIECE (64u << 10) /* of contents: one that is all zero becomes a hole */
 
 int vn_tree_open(int dir, const char *place, const struct vn_events *events, struct vn_tree **ret, struct vn_err *err)
 {
 	VN_AUTO_TREE *t = calloc(1, sizeof(*t));
 	if (!t)
 		return vn_nomem(err);
-	*t = (struct vn_tree){ .root = dir, .events = events, .privileged = geteuid() == 0, .parent = -1,
-			       .names = VN_BUF(VN_MAX_TREE_DIRS), .parent_path = VN_BUF(VN_MAX_PATH), .scratch = VN_BUF(VN_MAX_PATH) };
+	*t = (struct vn_tree){ .root = dir,
+			       .events = events,
+			       .privileged = geteuid() == 0,
+			       .parent = -1,
+			       .names = VN_BUF(VN_MAX_TREE_DIRS),
+			       .parent_path = VN_BUF(VN_MAX_PATH),
+			       .scratch = VN_BUF(VN_MAX_PATH) };
 	int rc = vn_strdup(place, &t->place, err);
 	if (rc == 0)
 		rc = vn_marks_open(&t->marks, err);
@@ -91,7 +98,9 @@ static int describe_dir(struct vn_tree *t, int fd, const struct vn_tar_entry *e,
 
 static int describe_implied(struct vn_tree *t, int fd, const struct vn_tar_entry *cause, const char *path, struct vn_err *err)
 {
-	struct vn_tar_entry e = { .path = path, .type = VN_DIR, .mode = 0755, .mtime = cause->mtime, .mtime_nsec = cause->mtime_nsec };
+	struct vn_tar_entry e = {
+		.path = path, .type = VN_DIR, .mode = 0755, .mtime = cause->mtime, .mtime_nsec = cause->mtime_nsec
+	};
 	return describe_dir(t, fd, &e, path, err);
 }
 
@@ -103,7 +112,8 @@ int vn_tree_begin(struct vn_tree *t, struct vn_err *err)
 }
 
 /* The directory `name` in `parent`, to be read; in the place of whatever else is there. *ret_made: it is new. */
-static int make_dir(struct vn_tree *t, int parent, const char *name, const char *path, int *ret_fd, bool *ret_made, struct vn_err *err)
+static int make_dir(struct vn_tree *t, int parent, const char *name, const char *path, int *ret_fd, bool *ret_made,
+		    struct vn_err *err)
 {
 	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(parent, name, flags);
@@ -122,7 +132,8 @@ static int make_dir(struct vn_tree *t, int parent, const char *name, const char 
 	return 0;
 }
 
-/* Directories of `path` one by one: what is no directory gives way, what is not there is made when `create`. *ret_fd -1: not there. */
+/* Directories of `path` one by one: what is no directory gives way, what is not there is made when `create`. *ret_fd -1: not
+ * there. */
 static int make_parents(struct vn_tree *t, const char *path, const struct vn_tar_entry *cause, bool create, int *ret_fd,
 			struct vn_err *err)
 {
@@ -164,7 +175,8 @@ static int make_parents(struct vn_tree *t, const char *path, const struct vn_tar
 	return 0;
 }
 
-/* Marks the directories above `path` when the layer describes something in them. *ret_leaf: one of them is no directory in this layer. */
+/* Marks the directories above `path` when the layer describes something in them. *ret_leaf: one of them is no directory in this
+ * layer. */
 static int mark_parents(struct vn_tree *t, const char *path, bool described, bool *ret_leaf, struct vn_err *err)
 {
 	*ret_leaf = false;
@@ -173,8 +185,9 @@ static int mark_parents(struct vn_tree *t, const char *path, bool described, boo
 		int rc = vn_marks_get(t->marks, path, n, &bits, err);
 		if (rc == 0 && bits & VN_MARK_LEAF) {
 			*ret_leaf = true;
-			return described ? vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" lies below \"%.*s\", which is no directory", t->what, path,
-						   (int)(n < 300 ? n : 300), path) : 0;
+			return described ? vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" lies below \"%.*s\", which is no directory",
+						   t->what, path, (int)(n < 300 ? n : 300), path)
+					 : 0;
 		}
 		if (rc == 0 && described && !(bits & VN_MARK_PARENT))
 			rc = vn_marks_set(t->marks, path, n, 0, VN_MARK_PARENT, err);
@@ -184,7 +197,8 @@ static int mark_parents(struct vn_tree *t, const char *path, bool described, boo
 	return 0;
 }
 
-/* t->parent becomes the directory that holds e's `path`, or -1 where there is none: for a whiteout (not `described`) that is fine. */
+/* t->parent becomes the directory that holds e's `path`, or -1 where there is none: for a whiteout (not `described`) that is
+ * fine. */
 static int open_parent(struct vn_tree *t, const char *path, const struct vn_tar_entry *e, bool described, struct vn_err *err)
 {
 	const char *base = vn_path_base(path), *known = vn_buf_text(&t->parent_path);
@@ -233,6 +247,8 @@ static int clear_lower(struct vn_tree *t, struct vn_buf *path, const struct vn_t
 	if (!d)
 		return vn_fail_sys(err, VN_EIO, "%s: cannot open the folder \"%.300s\"", t->what, vn_buf_text(path));
 	int rc = note_change(t, fd, vn_buf_text(path), err);
+	if (rc == 0)
+		rc = set(t, vn_buf_text(path), 0, VN_MARK_CLEARED, err);
 	size_t len = path->len;
 	for (const struct dirent *e; rc == 0 && (e = readdir(d));) {
 		uint8_t bits = 0;
@@ -241,9 +257,9 @@ static int clear_lower(struct vn_tree *t, struct vn_buf *path, const struct vn_t
 		rc = vn_buf_addf(path, err, "%s%s", len ? "/" : "", e->d_name);
 		if (rc == 0)
 			rc = get(t, vn_buf_text(path), &bits, err);
-		if (rc == 0 && !(bits & (VN_MARK_OWN | VN_MARK_PARENT)))
+		if (rc == 0 && !(bits & STAYS))
 			rc = vn_tree_remove(fd, e->d_name, err);
-		else if (rc == 0 && !(bits & VN_MARK_LEAF))
+		else if (rc == 0 && !(bits & (VN_MARK_LEAF | VN_MARK_CLEARED)))
 			rc = vn_buf_add(&kept, e->d_name, strlen(e->d_name) + 1, err);
 		path->data[path->len = len] = 0;
 	}
@@ -267,7 +283,7 @@ static int make_opaque(struct vn_tree *t, struct vn_buf *path, const struct vn_t
 	uint8_t bits = 0;
 	VN_AUTO_CLOSE int fd = -1;
 	int rc = get(t, vn_buf_text(path), &bits, err);
-	if (rc < 0 || bits & VN_MARK_LEAF)
+	if (rc < 0 || bits & (VN_MARK_LEAF | VN_MARK_CLEARED))
 		return rc;
 	if (path->len) {
 		bool leaf;
@@ -289,8 +305,10 @@ static int white_out(struct vn_tree *t, struct vn_buf *path, const struct vn_tar
 	rc = open_parent(t, vn_buf_text(path), e, false, err);
 	if (rc < 0 || t->parent < 0)
 		return rc;
-	if (!(bits & (VN_MARK_OWN | VN_MARK_PARENT)))
+	if (!(bits & STAYS))
 		return vn_tree_remove(t->parent, vn_path_base(vn_buf_text(path)), err);
+	if (bits & VN_MARK_CLEARED)
+		return 0;
 	rc = forget_lower(t, vn_buf_text(path), e, err);
 	return rc < 0 ? rc : clear_lower(t, path, e, err);
 }
@@ -320,23 +338,26 @@ static int clear_way(struct vn_tree *t, const struct vn_tar_entry *e, struct vn_
 	if (rc == 0)
 		rc = get(t, e->path, &bits, err);
 	if (rc == 0 && bits & VN_MARK_PARENT)
-		rc = vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" is no directory, and the layer has something below it", t->what, e->path);
+		rc = vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" is no directory, and the layer has something below it", t->what,
+			     e->path);
 	if (rc == 0)
 		rc = vn_tree_remove(t->parent, vn_path_base(e->path), err);
-	return rc < 0 ? rc : set(t, e->path, VN_MARK_NOTED, VN_MARK_OWN | VN_MARK_LEAF, err);
+	return rc < 0 ? rc : set(t, e->path, VN_MARK_NOTED | VN_MARK_CLEARED, VN_MARK_OWN | VN_MARK_LEAF, err);
 }
 
 static int put_link(struct vn_tree *t, const struct vn_tar_entry *e, struct vn_err *err)
 {
 	const char *base;
 	struct stat st;
-	int rc = strcmp(e->path, e->link) ? clear_way(t, e, err) : vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" is a hard link to itself",
-									    t->what, e->path);
+	int rc = strcmp(e->path, e->link)
+			 ? clear_way(t, e, err)
+			 : vn_fail(err, VN_EUNSAFE, "%s: \"%.300s\" is a hard link to itself", t->what, e->path);
 	if (rc < 0)
 		return rc;
 	VN_AUTO_CLOSE int from = vn_beneath_parent(t->root, e->link, &base);
 	if (from < 0 || fstatat(from, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
-		return vn_fail(err, VN_EUNSAFE, "%s: the hard link \"%.200s\" points to \"%.200s\", which is no file in the image", t->what,
+		return vn_fail(err, VN_EUNSAFE,
+			       "%s: the hard link \"%.200s\" points to \"%.200s\", which is no file in the image", t->what,
 			       e->path, e->link);
 	if (linkat(from, base, t->parent, vn_path_base(e->path), 0) < 0)
 		return vn_fail_sys(err, VN_EIO, "%s: cannot link \"%.200s\" to \"%.200s\"", t->what, e->path, e->link);

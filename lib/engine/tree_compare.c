@@ -1,5 +1,6 @@
-/* What a tree must show of its upper layers. They are read from the top down, so that what an upper layer says of a path settles it.
- * In one layer the last description of a path counts: one that differs is only held against the tree when none follows that agrees. */
+/* What a tree must show of its upper layers. They are read from the top down, so that what an upper layer says of a path
+ * settles it. In one layer the last description of a path counts: one that differs is only held against the tree when none
+ * follows that agrees. */
 #include "engine/beneath.h"
 #include "engine/tree_state.h"
 #include "tar/whiteout.h"
@@ -16,18 +17,24 @@
 #include <sys/xattr.h>
 
 /* What the layers above say of a path; the present one says it NOW bits higher. */
-enum { SETTLED = 1 /* what lower layers say of it does not count */, COVERS = 2 /* nor what they say of paths below */,
-       DIR_HERE = 4 /* it is a directory, because something is below */, ALL = 7, NOW = 3, ODD = 64 /* in the present layer: differs */ };
+enum {
+	SETTLED = 1 /* what lower layers say of it does not count */,
+	COVERS = 2 /* nor what they say of paths below */,
+	DIR_HERE = 4 /* it is a directory, because something is below */,
+	ALL = 7,
+	NOW = 3,
+	ODD = 64 /* in the present layer: differs */
+};
 
 struct comparer {
 	int root;
 	const char *place, *what;
 	bool privileged;
 	struct vn_marks *marks;
-	struct vn_buf gone;          /* whiteouts of the present layer, each NUL-ended; opaque folders end in '/' */
+	struct vn_buf gone; /* whiteouts of the present layer, each NUL-ended; opaque folders end in '/' */
 	struct vn_buf path, xattrs;
-	struct vn_err odd;           /* a difference, code 0 = none is kept, */
-	char *odd_path;              /* and the path that it is about */
+	struct vn_err odd; /* a difference, code 0 = none is kept, */
+	char *odd_path;	   /* and the path that it is about */
 };
 
 static int bits_of(struct comparer *c, const char *path, uint8_t *ret, struct vn_err *err)
@@ -98,11 +105,12 @@ static int compare_xattrs(struct comparer *c, int fd, const struct vn_tar_entry 
 		const struct vn_xattr *x = &e->xattrs[i];
 		if (!vn_xattr_kept(x->name))
 			continue;
-		if (at < n && !strcmp(have[at].name, x->name) && have[at].len == x->len && !memcmp(have[at].value, x->value, x->len))
+		if (at < n && !strcmp(have[at].name, x->name) && have[at].len == x->len &&
+		    !memcmp(have[at].value, x->value, x->len))
 			at++;
 		else if (c->privileged && (at == n || strcmp(have[at].name, x->name))) {
 			if (fgetxattr(fd, x->name, NULL, 0) < 0 && errno == ENOTSUP)
-				continue;       /* the file system keeps none */
+				continue; /* the file system keeps none */
 			return differs(c, e->path, "lacks an extended attribute");
 		} else if (c->privileged)
 			return differs(c, e->path, "has an extended attribute with another value");
@@ -133,15 +141,16 @@ static int compare_hardlink(struct comparer *c, const struct stat *st, const str
 	if (rc < 0 || covered || bits & (SETTLED | DIR_HERE))
 		return rc;
 	VN_AUTO_CLOSE int parent = vn_beneath_parent(c->root, e->link, &base);
-	if (parent < 0 || fstatat(parent, base, &to, AT_SYMLINK_NOFOLLOW) < 0 || to.st_ino != st->st_ino || to.st_dev != st->st_dev)
+	if (parent < 0 || fstatat(parent, base, &to, AT_SYMLINK_NOFOLLOW) < 0 || to.st_ino != st->st_ino ||
+	    to.st_dev != st->st_dev)
 		return differs(c, e->path, "is no hard link to the same file");
 	return 0;
 }
 
 static mode_t kind_of(enum vn_entry_type type)
 {
-	static const mode_t kinds[] = { [VN_FILE] = S_IFREG, [VN_DIR] = S_IFDIR, [VN_SYMLINK] = S_IFLNK, [VN_CHAR] = S_IFCHR,
-					[VN_BLOCK] = S_IFBLK, [VN_FIFO] = S_IFIFO };
+	static const mode_t kinds[] = { [VN_FILE] = S_IFREG, [VN_DIR] = S_IFDIR,   [VN_SYMLINK] = S_IFLNK,
+					[VN_CHAR] = S_IFCHR, [VN_BLOCK] = S_IFBLK, [VN_FIFO] = S_IFIFO };
 	return kinds[type];
 }
 
@@ -315,10 +324,15 @@ static int compare_layers(struct comparer *c, const struct vn_image *image, size
 	return 0;
 }
 
-int vn_tree_compare(int dir, const char *place, const struct vn_image *image, size_t from, size_t *ret_looked, struct vn_err *err)
+int vn_tree_compare(int dir, const char *place, const struct vn_image *image, size_t from, size_t *ret_looked,
+		    struct vn_err *err)
 {
-	struct comparer c = { .root = dir, .place = place, .privileged = geteuid() == 0, .gone = VN_BUF(VN_MAX_TREE_DIRS),
-			      .path = VN_BUF(2 * VN_MAX_PATH), .xattrs = VN_BUF(VN_MAX_XATTRS) };
+	struct comparer c = { .root = dir,
+			      .place = place,
+			      .privileged = geteuid() == 0,
+			      .gone = VN_BUF(VN_MAX_TREE_DIRS),
+			      .path = VN_BUF(2 * VN_MAX_PATH),
+			      .xattrs = VN_BUF(VN_MAX_XATTRS) };
 	int rc = vn_marks_open(&c.marks, err);
 	if (rc == 0)
 		rc = compare_layers(&c, image, from, ret_looked, err);

@@ -41,7 +41,7 @@ static DIR *read_dir(int root, const char *path)
 struct copy {
 	struct vn_tree *t;
 	int from;
-	struct vn_buf todo;          /* directories yet to be filled, each NUL-ended; the last is the next */
+	struct vn_buf todo; /* directories yet to be filled, each NUL-ended; the last is the next */
 	struct vn_buf path, below, xattrs;
 };
 
@@ -81,10 +81,13 @@ static int copy_name(struct copy *c, int from, int to, const struct dirent *e, c
 			return 0;
 		vn_fail_sys(err, VN_EIO, "cannot link \"%.300s\" into %s", vn_buf_text(&c->below), c->t->place);
 		return errno == EPERM || errno == ENOTSUP
-			       ? vn_hint(err, "unpacked images share files: their folder must be on a file system with hard links") : -VN_EIO;
+			       ? vn_hint(err,
+					 "unpacked images share files: their folder must be on a file system with hard links")
+			       : -VN_EIO;
 	}
 	if (mkdirat(to, e->d_name, 0700) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot create the folder \"%.300s\" in %s", vn_buf_text(&c->below), c->t->place);
+		return vn_fail_sys(err, VN_EIO, "cannot create the folder \"%.300s\" in %s", vn_buf_text(&c->below),
+				   c->t->place);
 	return vn_buf_add(&c->todo, vn_buf_text(&c->below), c->below.len + 1, err);
 }
 
@@ -166,7 +169,8 @@ int vn_tree_settle(struct vn_tree *t, struct vn_err *err)
 		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 			continue;
 		if (fd < 0 || vn_tree_times(fd, d->mtime, d->nsec) < 0 || (!t->privileged && fchmod(fd, d->mode) < 0))
-			rc = vn_fail_sys(err, VN_EIO, "cannot set mode and time of the folder \"%.300s\" of %s", path, t->place);
+			rc = vn_fail_sys(err, VN_EIO, "cannot set mode and time of the folder \"%.300s\" of %s", path,
+					 t->place);
 	}
 	t->ndirs = 0;
 	vn_buf_clear(&t->names);
@@ -185,7 +189,8 @@ static int empty_once(int root, struct vn_buf *path, bool *ret_deeper, struct vn
 	while ((errno = 0, e = readdir(d))) {
 		if (is_dots(e->d_name) || unlinkat(dirfd(d), e->d_name, 0) == 0)
 			continue;
-		if ((errno != EISDIR && errno != EPERM) || (unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY))
+		if ((errno != EISDIR && errno != EPERM) ||
+		    (unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY))
 			return vn_fail_sys(err, VN_EIO, "cannot remove \"%.300s\"", e->d_name);
 		if (errno != ENOTEMPTY)
 			continue;

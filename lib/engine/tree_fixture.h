@@ -164,7 +164,12 @@ static inline void tell_file(int dir, const char *name, const char *path, char k
 	else if (kind == 'l')
 		n = readlinkat(dir, name, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = 0;
-	CHECK_OK(vn_buf_addf(out, err, "%s%c %s%s%s", out->len ? ", " : "", kind, path, kind == '-' ? "=" : kind == 'l' ? ">" : "", text), err);
+	CHECK_OK(vn_buf_addf(out, err, "%s%c %s%s%s", out->len ? ", " : "", kind, path,
+			     kind == '-'   ? "="
+			     : kind == 'l' ? ">"
+					   : "",
+			     text),
+		 err);
 }
 
 static inline void tell_dir(int fd, const char *path, struct vn_buf *out)
@@ -184,7 +189,11 @@ static inline void tell_dir(int fd, const char *path, struct vn_buf *out)
 		struct stat st = { 0 };
 		snprintf(here, sizeof(here), "%s%s%s", path, *path ? "/" : "", names[i]);
 		CHECK(fstatat(fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0);
-		char kind = S_ISDIR(st.st_mode) ? 'd' : S_ISLNK(st.st_mode) ? 'l' : S_ISCHR(st.st_mode) ? 'c' : S_ISFIFO(st.st_mode) ? 'p' : '-';
+		char kind = S_ISDIR(st.st_mode)	   ? 'd'
+			    : S_ISLNK(st.st_mode)  ? 'l'
+			    : S_ISCHR(st.st_mode)  ? 'c'
+			    : S_ISFIFO(st.st_mode) ? 'p'
+						   : '-';
 		tell_file(fd, names[i], here, kind, out, &err);
 		VN_AUTO_CLOSE int sub = kind == 'd' ? openat(fd, names[i], O_RDONLY | O_DIRECTORY) : -1;
 		if (sub >= 0)
@@ -193,7 +202,8 @@ static inline void tell_dir(int fd, const char *path, struct vn_buf *out)
 	}
 }
 
-/* Unpacks layers that are separated by '|' into the new folder `name`, each above the last as trees are: a copy, then the layer. */
+/* Unpacks layers that are separated by '|' into the new folder `name`, each above the last as trees are: a copy, then the
+ * layer. */
 static inline int unpack(const char *text, const char *name, const struct vn_events *events, struct vn_err *err)
 {
 	int rc = 0;

@@ -38,8 +38,9 @@ static void tell_xattr(struct vn_tree *t, const char *name, const char *path, in
 {
 	bool *told = sys ? &t->told_refused : &t->told_foreign;
 	if (!*told)
-		vn_warn(t->events, "%s: the extended attribute %.100s of \"%.300s\" is left out%s%s; others like it are not named", t->what,
-			name, path, sys ? ": " : "", sys ? strerror(sys) : "");
+		vn_warn(t->events,
+			"%s: the extended attribute %.100s of \"%.300s\" is left out%s%s; others like it are not named",
+			t->what, name, path, sys ? ": " : "", sys ? strerror(sys) : "");
 	*told = true;
 }
 
@@ -78,8 +79,10 @@ static int set_xattrs(struct vn_tree *t, int fd, const struct vn_tar_entry *e, c
 	/* a file inherits its directory's default ACL */
 	for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1) {
 		const char *name = names.data + at;
-		if (vn_xattr_kept(name) && !find_xattr(e->xattrs, e->nxattrs, name) && fremovexattr(fd, name) < 0 && errno != ENODATA)
-			return vn_fail_sys(err, VN_EIO, "cannot remove the extended attribute %.100s of \"%.300s\"", name, path);
+		if (vn_xattr_kept(name) && !find_xattr(e->xattrs, e->nxattrs, name) && fremovexattr(fd, name) < 0 &&
+		    errno != ENODATA)
+			return vn_fail_sys(err, VN_EIO, "cannot remove the extended attribute %.100s of \"%.300s\"", name,
+					   path);
 	}
 	for (size_t i = 0; i < e->nxattrs; i++) {
 		const struct vn_xattr *x = &e->xattrs[i];
@@ -89,7 +92,8 @@ static int set_xattrs(struct vn_tree *t, int fd, const struct vn_tar_entry *e, c
 		else
 			set = fsetxattr(fd, x->name, x->value, x->len, 0);
 		if (set < 0 && !refused(errno))
-			return vn_fail_sys(err, VN_EIO, "cannot set the extended attribute %.100s of \"%.300s\"", x->name, path);
+			return vn_fail_sys(err, VN_EIO, "cannot set the extended attribute %.100s of \"%.300s\"", x->name,
+					   path);
 		if (set < 0)
 			tell_xattr(t, x->name, path, errno);
 	}
@@ -187,7 +191,8 @@ static int make_special(struct vn_tree *t, int parent, const char *name, const s
 	else if (e->type == VN_FIFO)
 		rc = mkfifoat(parent, name, 0600);
 	else
-		rc = mknodat(parent, name, (e->type == VN_CHAR ? S_IFCHR : S_IFBLK) | 0600, makedev(e->dev_major, e->dev_minor));
+		rc = mknodat(parent, name, (e->type == VN_CHAR ? S_IFCHR : S_IFBLK) | 0600,
+			     makedev(e->dev_major, e->dev_minor));
 	*ret_made = rc == 0;
 	if (rc == 0)
 		return 0;
@@ -212,7 +217,8 @@ int vn_tree_special(struct vn_tree *t, int parent, const char *name, const struc
 		tell_xattr(t, e->xattrs[0].name, e->path, 0);
 	if (rc < 0 || e->type == VN_SYMLINK)
 		return rc < 0 || utimensat(parent, name, ts, AT_SYMLINK_NOFOLLOW) == 0
-			       ? rc : vn_fail_sys(err, VN_EIO, "%s: cannot set the time of \"%.300s\"", t->what, e->path);
+			       ? rc
+			       : vn_fail_sys(err, VN_EIO, "%s: cannot set the time of \"%.300s\"", t->what, e->path);
 	drop_acl(parent, name);
 	if (fchmodat(parent, name, e->mode, 0) < 0 || utimensat(parent, name, ts, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = vn_fail_sys(err, VN_EIO, "%s: cannot set mode and time of \"%.300s\"", t->what, e->path);

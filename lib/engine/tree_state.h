@@ -6,18 +6,23 @@
 #include "tar/reader.h"
 
 /* Marks of a path in the present layer. */
-enum { VN_MARK_OWN = 1 /* the layer describes it */, VN_MARK_LEAF = 2 /* and not as a directory */,
-       VN_MARK_PARENT = 4 /* it describes something below */, VN_MARK_NOTED = 8 /* a directory whose record stands in `dirs` */ };
+enum {
+	VN_MARK_OWN = 1 /* the layer describes it */,
+	VN_MARK_LEAF = 2 /* and not as a directory */,
+	VN_MARK_PARENT = 4 /* it describes something below */,
+	VN_MARK_NOTED = 8 /* a directory whose record stands in `dirs` */,
+	VN_MARK_CLEARED = 16 /* and which has nothing of lower layers any more */
+};
 
-struct vn_tree_dir {                 /* a directory's mode and time, set when its contents are complete; the last for a path counts */
-	size_t path;                 /* in `names` */
+struct vn_tree_dir { /* a directory's mode and time, set when its contents are complete; the last for a path counts */
+	size_t path; /* in `names` */
 	uint32_t mode, nsec;
 	int64_t mtime;
 };
 struct vn_tree {
-	int root;                    /* borrowed */
+	int root; /* borrowed */
 	char *place;
-	const char *what;            /* the layer; the place while none passes */
+	const char *what; /* the layer; the place while none passes */
 	const struct vn_events *events;
 	bool privileged;
 	bool told_owner, told_device, told_foreign, told_refused;
@@ -25,8 +30,8 @@ struct vn_tree {
 	struct vn_buf names;
 	struct vn_tree_dir *dirs;
 	size_t ndirs, dirs_cap;
-	int parent;                  /* O_PATH of the directory of the last entry, -1 = none */
-	bool parent_marked;          /* it and those above have VN_MARK_PARENT */
+	int parent;	    /* O_PATH of the directory of the last entry, -1 = none */
+	bool parent_marked; /* it and those above have VN_MARK_PARENT */
 	struct vn_buf parent_path, scratch;
 };
 

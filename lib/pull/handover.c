@@ -134,7 +134,7 @@ static int reject(struct vn_pull *p, struct vn_err *err)
 	struct vn_err why = { 0 };
 	char called[200];
 	const struct vn_release r = u->release;
-	vn_journal_refuse(&p->journal, &r.channel, true);
+	p->journal.refused = r.channel;
 	*u = (struct vn_update){ .step = VN_STEP_IDLE };
 	vn_pull_tell(p, "refused", &r, err->text, 0);
 	if (p->engine->ops->forget(p->engine, r.name, &why) < 0)
@@ -172,7 +172,7 @@ static int go_back(struct vn_pull *p, const struct vn_digest *from, const struct
 	char a[200], b[200];
 	struct vn_err why = *err;
 	if (bad)
-		vn_journal_refuse(&p->journal, &bad->channel, true);
+		p->journal.refused = bad->channel;
 	if (!good) {
 		vn_pull_save(p, err);
 		return vn_fail(err, VN_EREFUSED, "the new release is not healthy, and there is none to go back to: %.400s", why.text);
@@ -206,7 +206,8 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 		j->counter = r->counter;
 	j->update = (struct vn_update){ .step = VN_STEP_IDLE };
 	j->waits[0] = 0;
-	vn_journal_refuse(j, &r->channel, false);
+	if (vn_digest_equal(&j->refused, &r->channel))
+		j->refused = (struct vn_digest){ "" };
 	vn_pull_tell(p, how, r, r->how, r->bytes);
 	rc = vn_pull_save(p, err);
 	if (rc < 0 || !p->config.health.argv || p->config.staged)

@@ -41,7 +41,8 @@ static const struct member happened_members[] = {
 };
 static const struct member journal_members[] = {
 	MEMBER(vn_journal, reference, TEXT),   MEMBER(vn_journal, repository, TEXT), MEMBER(vn_journal, engine, TEXT),
-	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, pinned, BOOL),     MEMBER(vn_journal, counter, U64),
+	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, asked, DIGEST),    MEMBER(vn_journal, refused, DIGEST),
+	MEMBER(vn_journal, pinned, BOOL),      MEMBER(vn_journal, counter, U64),
 	MEMBER(vn_journal, base, DIGEST),      MEMBER(vn_journal, base_name, TEXT),  MEMBER(vn_journal, month, I64),
 	MEMBER(vn_journal, month_bytes, U64),  MEMBER(vn_journal, reserved, U64),    MEMBER(vn_journal, last_bytes, U64),
 	MEMBER(vn_journal, last_poll, I64),    MEMBER(vn_journal, next_poll, I64),   MEMBER(vn_journal, latest, I64),
@@ -157,16 +158,13 @@ static int read_object(const struct vn_jv *v, const struct member *members, void
 int vn_journal_text(const struct vn_journal *j, struct vn_buf *ret, struct vn_err *err)
 {
 	VN_AUTO_JSON *root = object_of(j, journal_members);
-	vn_json *releases = vn_json_array(), *refused = vn_json_array(), *history = vn_json_array();
+	vn_json *releases = vn_json_array(), *history = vn_json_array();
 	for (size_t i = 0; i < j->nreleases; i++)
 		vn_json_add(releases, object_of(&j->releases[i], release_members));
-	for (size_t i = 0; i < j->nrefused; i++)
-		vn_json_add(refused, vn_json_string(j->refused[i].text));
 	for (size_t i = 0; i < j->nhistory; i++)
 		vn_json_add(history, object_of(&j->history[i], happened_members));
 	vn_json_set(root, "schema", vn_json_string(VN_JOURNAL_SCHEMA));
 	vn_json_set(root, "releases", releases);
-	vn_json_set(root, "refused", refused);
 	if (j->update.step != VN_STEP_IDLE) {
 		vn_json *update = object_of(&j->update, update_members);
 		vn_json_set(update, "release", object_of(&j->update.release, release_members));
@@ -178,22 +176,15 @@ int vn_journal_text(const struct vn_journal *j, struct vn_buf *ret, struct vn_er
 
 static int read_lists(const struct vn_jv *root, struct vn_journal *j, struct vn_err *err)
 {
-	struct vn_jv releases = vn_jv_get(root, "releases"), refused = vn_jv_get(root, "refused"), history = vn_jv_get(root, "history");
-	const char *text;
+	struct vn_jv releases = vn_jv_get(root, "releases"), history = vn_jv_get(root, "history");
 	int r = 0;
-	if (vn_jv_count(&releases) > VN_MAX_RELEASES || vn_jv_count(&refused) > VN_MAX_REFUSED || vn_jv_count(&history) > VN_MAX_HISTORY)
+	if (vn_jv_count(&releases) > VN_MAX_RELEASES || vn_jv_count(&history) > VN_MAX_HISTORY)
 		return vn_fail(err, VN_ELIMIT, "the journal has too many entries");
 	for (; r == 0 && j->nreleases < vn_jv_count(&releases); j->nreleases += r == 0) {
 		struct vn_jv one = vn_jv_at(&releases, j->nreleases);
 		r = read_object(&one, release_members, &j->releases[j->nreleases], err);
 		if (r == 0 && vn_digest_none(&j->releases[j->nreleases].manifest))
 			r = vn_fail(err, VN_EFORMAT, "the journal: %s has no manifest", one.at);
-	}
-	for (; r == 0 && j->nrefused < vn_jv_count(&refused); j->nrefused += r == 0) {
-		struct vn_jv one = vn_jv_at(&refused, j->nrefused);
-		r = vn_jv_text(&one, &text, err);
-		if (r == 0)
-			r = vn_digest_parse(text, &j->refused[j->nrefused], err);
 	}
 	for (; r == 0 && j->nhistory < vn_jv_count(&history); j->nhistory += r == 0) {
 		struct vn_jv one = vn_jv_at(&history, j->nhistory);
@@ -317,31 +308,6 @@ void vn_journal_add(struct vn_journal *j, const struct vn_release *r)
 	memmove(j->releases + 1, j->releases, stay * sizeof(*j->releases));
 	j->releases[0] = copy;
 	j->nreleases = stay + 1;
-}
-
-bool vn_journal_refuses(const struct vn_journal *j, const struct vn_digest *channel)
-{
-	for (size_t i = 0; i < j->nrefused; i++)
-		if (vn_digest_equal(&j->refused[i], channel))
-			return true;
-	return false;
-}
-
-void vn_journal_refuse(struct vn_journal *j, const struct vn_digest *channel, bool refuse)
-{
-	size_t n = 0;
-	const struct vn_digest copy = *channel;
-	for (size_t i = 0; i < j->nrefused; i++)
-		if (!vn_digest_equal(&j->refused[i], &copy))
-			j->refused[n++] = j->refused[i];
-	j->nrefused = n;
-	if (!refuse || vn_digest_none(&copy))
-		return;
-	if (n == VN_MAX_REFUSED) {
-		memmove(j->refused, j->refused + 1, (n - 1) * sizeof(*j->refused));
-		j->nrefused--;
-	}
-	j->refused[j->nrefused++] = copy;
 }
 
 void vn_journal_happened(struct vn_journal *j, int64_t time, const char *event, const struct vn_release *r, const char *detail,

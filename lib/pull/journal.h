@@ -11,7 +11,6 @@
 #define VN_JOURNAL_SCHEMA "veneer-pull.journal/1"
 #define VN_PULL_TEXT 512
 #define VN_MAX_RELEASES 24
-#define VN_MAX_REFUSED 16
 #define VN_MAX_HISTORY 100
 
 /* Each of them is reached when what it says is durable. */
@@ -59,8 +58,8 @@ struct vn_journal {
 	size_t nreleases;
 	struct vn_digest active;             /* manifest of one of them; "" = none yet */
 	struct vn_update update;
-	struct vn_digest refused[VN_MAX_REFUSED];            /* channel digests that failed here or were rolled back; newest last */
-	size_t nrefused;
+	struct vn_digest asked;              /* what the reference named when it was last asked */
+	struct vn_digest refused;            /* … when that failed here or was rolled back: left alone until it names another one */
 	bool pinned;
 	uint64_t counter;                    /* the highest signed release that was active */
 	struct vn_digest base;               /* chain ID of the layers that the pin image holds; "" = none */
@@ -90,8 +89,6 @@ struct vn_release *vn_journal_active(struct vn_journal *j);
 /* Puts it in front, instead of one with the same manifest; the last falls off a full list. */
 void vn_journal_add(struct vn_journal *j, const struct vn_release *r);
 void vn_journal_remove(struct vn_journal *j, const struct vn_digest *manifest);
-bool vn_journal_refuses(const struct vn_journal *j, const struct vn_digest *channel);
-void vn_journal_refuse(struct vn_journal *j, const struct vn_digest *channel, bool refuse);
 void vn_journal_happened(struct vn_journal *j, int64_t time, const char *event, const struct vn_release *r, const char *detail,
 			 uint64_t bytes);
 #endif

@@ -75,7 +75,7 @@ static int check_signature(struct vn_pull *p, struct vn_news *n, struct vn_err *
 	char until[VN_TIME_TEXT];
 	int r = vn_public_keys_open(p->config.keys, p->config.nkeys, &keys, err);
 	if (r == 0)
-		r = vn_signed_by(n->channel, &n->root.digest, keys, &n->proof, err);
+		r = vn_signed_by(n->channel, &n->root.digest, keys, vn_pull_time(p), &n->proof, err);
 	vn_public_keys_close(keys);
 	if (r < 0)
 		return r;

@@ -352,11 +352,14 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	const struct vn_release *active = vn_journal_active(&p->journal);
+	p->journal.asked = n->root.digest;
+	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
+		p->journal.refused = (struct vn_digest){ "" };
 	if (active && vn_digest_equal(&active->channel, &n->root.digest))
 		return is_current(p, active, err);
 	if (p->journal.pinned)
 		return say_waits(p, err, "this device is pinned to what runs");
-	if (!p->now && vn_journal_refuses(&p->journal, &n->root.digest)) {
+	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
 		p->report.outcome = VN_PULL_REFUSED_BEFORE;
 		snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
 		return vn_pull_say(p, err, "%s names what was refused or rolled back here before; it is left alone.", p->public_name);
@@ -489,8 +492,8 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 	const struct vn_digest target = to->manifest, before = p->journal.active;
 	if (from && vn_digest_equal(&from->manifest, &target))
 		return vn_pull_say(p, err, "%s runs already.", vn_pull_called(from, called));
-	if (from)
-		vn_journal_refuse(&p->journal, &from->channel, true);
+	if (!vn_digest_equal(&p->journal.asked, &to->channel))
+		p->journal.refused = p->journal.asked;
 	/* an order given here may go below the counter */
 	p->allow_downgrade = true;
 	r = vn_pull_activate(p, &target, "rolled-back", err);
@@ -504,7 +507,6 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 	if (r < 0)
 		return r;
 	if (p->journal.update.step == VN_STEP_SEALED || p->journal.update.step == VN_STEP_VERIFIED) {
-		vn_journal_refuse(&p->journal, &p->journal.update.release.channel, true);
 		p->journal.update = (struct vn_update){ .step = VN_STEP_IDLE };
 	}
 	r = vn_pull_adopt(p, NULL, err);

@@ -41,7 +41,7 @@ static struct vn_journal *new_journal(void)
 	j->month_bytes = 77;
 	j->error_status = 5;
 	snprintf(j->error, sizeof(j->error), "a \"quoted\" line\nand another");
-	vn_journal_refuse(j, &j->releases[0].channel, true);
+	j->refused = j->asked = digest_of(2009);
 	vn_journal_happened(j, 1700000000, "active", &j->releases[0], "delta", 9000);
 	return j;
 }
@@ -86,23 +86,9 @@ static void test_releases(void)
 	free(j);
 }
 
-static void test_refused(void)
+static void test_history(void)
 {
 	struct vn_journal *j = calloc(1, sizeof(*j));
-	struct vn_digest d, none = { "" };
-	for (int i = 0; i < VN_MAX_REFUSED + 3; i++) {
-		d = digest_of(i);
-		vn_journal_refuse(j, &d, true);
-		vn_journal_refuse(j, &d, true);
-	}
-	vn_journal_refuse(j, &none, true);
-	CHECK_EQ(j->nrefused, VN_MAX_REFUSED);
-	d = digest_of(2);
-	CHECK(!vn_journal_refuses(j, &d));
-	d = digest_of(3);
-	CHECK(vn_journal_refuses(j, &d));
-	vn_journal_refuse(j, &d, false);
-	CHECK(!vn_journal_refuses(j, &d));
 	for (int i = 0; i < VN_MAX_HISTORY + 5; i++)
 		vn_journal_happened(j, i, "active", NULL, "", 0);
 	CHECK_EQ(j->nhistory, VN_MAX_HISTORY);
@@ -175,7 +161,7 @@ int main(void)
 {
 	RUN(test_round_trip);
 	RUN(test_releases);
-	RUN(test_refused);
+	RUN(test_history);
 	RUN(test_bad);
 	RUN(test_files);
 	return vn_test_end();

@@ -147,11 +147,6 @@ const struct vn_events *vn_client_events(const struct vn_client *c)
 	return c->events;
 }
 
-unsigned vn_client_retries(const struct vn_client *c)
-{
-	return c->opt.retries;
-}
-
 const struct vn_registry_options *vn_client_options(const struct vn_client *c)
 {
 	return &c->opt;
@@ -432,6 +427,9 @@ static int run(struct vn_client *c, const struct vn_call *call, bool prove, stru
 	for (;;) {
 		VN_AUTO(vn_http_response) r = { 0 };
 		int n = try_once(c, call, scope, prove, &r, &again, &trouble, err);
+		/* 400 is what servers say who wait for TLS */
+		if (c->guessed)
+			c->guessed = n < 0 || r.status == 400;
 		if (n == -VN_EAUTH && prove) {
 			char detail[300];
 			snprintf(detail, sizeof detail, "%.299s", err->text);
@@ -522,11 +520,11 @@ static int first_contact(struct vn_client *c, struct vn_err *err)
 	return 0;
 }
 
-/* 1: what was remembered is not so any more, and the request has to be made again. */
-static int guessed_wrong(struct vn_client *c, int n, struct vn_http_response *r)
+/* What was remembered is not so any more, and the request has to be made again. */
+static bool guessed_wrong(struct vn_client *c, struct vn_http_response *r)
 {
 	pthread_mutex_lock(&c->first);
-	bool wrong = c->guessed && (n < 0 || r->status == 400);
+	bool wrong = c->guessed;
 	c->guessed = false;
 	if (wrong) {
 		vn_http_response_release(r);
@@ -557,7 +555,7 @@ int vn_client_call(struct vn_client *c, const struct vn_call *call, struct vn_ht
 		n = ensure(c, err);
 		if (n == 0)
 			n = run(c, call, true, &r, err);
-	} while (guessed_wrong(c, n, &r));
+	} while (guessed_wrong(c, &r));
 	if (n < 0)
 		return n;
 	*ret = r;

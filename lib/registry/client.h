@@ -16,7 +16,6 @@ void vn_client_close(struct vn_client *c);
 const char *vn_client_registry(const struct vn_client *c);
 const char *vn_client_repository(const struct vn_client *c);
 const struct vn_events *vn_client_events(const struct vn_client *c);
-unsigned vn_client_retries(const struct vn_client *c);
 /* The texts of credentials and files are not in it. */
 const struct vn_registry_options *vn_client_options(const struct vn_client *c);
 

@@ -80,7 +80,7 @@ static int get(struct vn_client *c, const char *name, struct vn_buf *bytes, char
 		int n = read_body(c, name, &r, bytes, err);
 		if (n == 0)
 			return vn_strdup(vn_http_header(&r, "Content-Type", 0), ret_type, err);
-		if (n != -VN_ENETWORK || tries > vn_client_retries(c))
+		if (n != -VN_ENETWORK || tries > vn_client_options(c)->retries)
 			return n;
 		vn_http_response_release(&r);
 		vn_buf_clear(bytes);

@@ -132,7 +132,7 @@ static int judge(struct push *p, const struct vn_call *call, struct vn_http_resp
 		*ret = AGAIN;
 		return 0;
 	}
-	if ((status == 404 || status == 416 || vn_client_worth_retry(status)) && p->tries < vn_client_retries(p->c)) {
+	if ((status == 404 || status == 416 || vn_client_worth_retry(status)) && p->tries < vn_client_options(p->c)->retries) {
 		*ret = AGAIN;
 		return vn_client_wait(p->c, ++p->tries, r, err);
 	}
@@ -145,7 +145,7 @@ static int lost(struct push *p, enum outcome *ret, struct vn_err *err)
 {
 	if (err->code != VN_ENETWORK)
 		return -err->code;
-	if (p->tries >= vn_client_retries(p->c)) {
+	if (p->tries >= vn_client_options(p->c)->retries) {
 		size_t len = strlen(err->text);
 		snprintf(err->text + len, sizeof err->text - len, "; tried %u times", p->tries + 1);
 		return vn_wrap(err, "blob %.19s…", p->desc->digest.text);

@@ -20,9 +20,10 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-#define GROUPS "X25519:P-256:P-384"
-#define SIGNATURES                                                                                                       \
-	"ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:RSA-PSS+SHA512:RSA+SHA512:ed25519"
+/* libssl's macros take them without const */
+static char groups[] = "X25519:P-256:P-384";
+static char signatures[] = "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:RSA-PSS+SHA512:"
+			   "RSA+SHA512:ed25519";
 
 /* What a connection's callbacks know; it lives as long as the SSL_CTX. */
 struct bond {
@@ -171,8 +172,8 @@ static void save_bytes(SSL_CTX *ctx)
 	ERR_set_mark();
 	SSL_CTX_set_cipher_list(ctx, CIPHERS_12);
 	SSL_CTX_set_ciphersuites(ctx, CIPHERS_13);
-	SSL_CTX_set1_groups_list(ctx, GROUPS);
-	SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES);
+	SSL_CTX_set1_groups_list(ctx, groups);
+	SSL_CTX_set1_sigalgs_list(ctx, signatures);
 	ERR_pop_to_mark();
 }
 

@@ -237,37 +237,45 @@ static int look_bundles(struct look *l, struct vn_err *err)
 }
 
 /* ---- */
-int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms,
+static bool is_over(const struct vn_claim *c, int64_t now)
+{
+	return now && c->has_expires && c->expires < now;
+}
+
+static bool is_better(const struct vn_claim *a, const struct vn_claim *b, int64_t now)
+{
+	if (is_over(a, now) != is_over(b, now))
+		return is_over(b, now);
+	if (a->release != b->release)
+		return a->release > b->release;
+	return b->has_expires && (!a->has_expires || a->expires > b->expires);
+}
+
+const struct vn_found *vn_found_best(const struct vn_found_list *list, int64_t now)
+{
+	const struct vn_found *best = NULL;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct vn_found *f = &list->list[i];
+		if (!*f->reason && (!best || is_better(&f->claim, &best->claim, now)))
+			best = f;
+	}
+	return best;
+}
+
+int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms, int64_t now,
 		  struct vn_found_list *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	struct look l = { source, digest, keys, &found };
 	int rc = look_tag(&l, err);
-	if (rc == 0 && (forms || !vn_found_best(&found)))
+	const struct vn_found *best = vn_found_best(&found, now);
+	if (rc == 0 && (forms || !best || is_over(&best->claim, now)))
 		rc = look_bundles(&l, err);
 	if (rc < 0)
 		return vn_wrap(err, "signatures of %s", source->ref.text);
 	*ret = found;
 	found = (struct vn_found_list){ 0 };
 	return 0;
-}
-
-static bool is_better(const struct vn_claim *a, const struct vn_claim *b)
-{
-	if (a->release != b->release)
-		return a->release > b->release;
-	return b->has_expires && (!a->has_expires || a->expires > b->expires);
-}
-
-const struct vn_found *vn_found_best(const struct vn_found_list *list)
-{
-	const struct vn_found *best = NULL;
-	for (size_t i = 0; i < list->n; i++) {
-		const struct vn_found *f = &list->list[i];
-		if (!*f->reason && (!best || is_better(&f->claim, &best->claim)))
-			best = f;
-	}
-	return best;
 }
 
 /* What people most want to know of when nothing is good: of their keys first, then of what is broken, then of strangers. */
@@ -293,14 +301,14 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 		       list->n == 1 ? "" : "s", digest->text);
 }
 
-int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys,
+int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, int64_t now,
 		 struct vn_signed *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
-	int rc = vn_found_look(source, digest, keys, false, &found, err);
+	int rc = vn_found_look(source, digest, keys, false, now, &found, err);
 	if (rc < 0)
 		return rc;
-	const struct vn_found *best = vn_found_best(&found);
+	const struct vn_found *best = vn_found_best(&found, now);
 	if (!best)
 		return vn_found_none(&found, source->ref.text, digest, err);
 	memset(ret, 0, sizeof(*ret));
