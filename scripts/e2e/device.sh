@@ -103,34 +103,13 @@ active_release() { jq -r '[.releases[] | select(.active) | .digest] | if length 
 # device_look: sets current, the digest of the active release, and problem: what is wrong with the device, or nothing when the old
 # or the new release is there, whole.
 device_look() {
+    local layout=()
     pull status
-    current=$(active_release "$out")
-    if [ "$rc" != 0 ]; then
-        problem="status: exit $rc: $(tail -n 1 "$err")"
-    elif [ "$current" != "$old" ] && [ "$current" != "$new" ]; then
-        problem="status: active is $current"
-    else
-        problem=$("problem_$engine" 2>&1)
-    fi
-}
-
-# Every blob below every name is there and is what its digest says; the followed name is one of the two releases.
-problem_oci() {
-    local named blobs=$endpoint/blobs/sha256
-    named=$(jq -r --arg n "$followed" '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] as $r | $r == $n or $r == "prod")
-        | .digest' "$endpoint/index.json" 2>&1)
-    if [ "$named" != "$old" ] && [ "$named" != "$new" ]; then
-        echo "the layout's name stands for \"$named\""
-        return
-    fi
-    jq -r '.manifests[].digest | ltrimstr("sha256:")' "$endpoint/index.json" | sort -u >"$run_dir/manifests"
-    (
-        cd "$blobs" || exit
-        {
-            cat "$run_dir/manifests"
-            xargs -r -a "$run_dir/manifests" jq -r '.config, .layers[] | .digest | ltrimstr("sha256:")'
-        } | sort -u | awk '{ print $1 "  " $1 }' | sha256sum -c --quiet 2>&1 | head -n 3
-    )
+    [ "$engine" != oci ] || layout=("$endpoint" "$followed")
+    { read -r current && read -r problem; } < <(/usr/bin/python3 -IS "$e2e_dir/look.py" "$out" "$old" "$new" "${layout[@]}") ||
+        problem="look.py failed"
+    if [ "$rc" != 0 ]; then problem="status: exit $rc: $(tail -n 1 "$err")"; fi
+    if [ -z "$problem" ] && [ "$engine" != oci ]; then problem=$("problem_$engine" 2>&1); fi
 }
 
 tree_digest() {
@@ -201,7 +180,10 @@ converge() {
 # ---- the engine, and copies of the prepared device
 
 engine_up() {
-    if [ "$engine" = moby ]; then start_dockerd moby --data "$device/moby"; fi
+    [ "$engine" = moby ] || return 0
+    start_dockerd moby --data "$device/moby"
+    # nobody waits for it: it may be killed
+    disown "$!" 2>/dev/null || true
 }
 # As the power goes: no word of farewell.
 engine_down() {
