@@ -76,7 +76,7 @@ memory_of_model() {
         wire_mark reg
         memory_row "$engine, $mb MB: update by delta" \
             "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
-        printf '  %s, %s MB: %s bytes came for a layer of %s\n' $engine "$mb" "$(pulled_bytes reg)" \
+        printf '  %s, %s MB: %s bytes came for a layer of %s\n' "$engine" "$mb" "$(pulled_bytes reg)" \
             "$(manifest reg "$repo" thin-2 | jq '.layers[-1].size')"
         memory_row "$engine, $mb MB: poll without news" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         rm -rf "$run_dir/device-large"
