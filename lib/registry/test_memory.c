@@ -56,9 +56,11 @@ static void write_token(const struct fake_world *w, const char *who, const char 
 	const char *host = w->fake.host;
 
 	vn_buf_addf(&text, &err,
-		    "{\"version\":1,\"salt\":\"00000000000000000000000000000000\",\"registries\":[{\"origin\":\"http://%s\",\"scheme\":"
+		    "{\"version\":1,\"salt\":\"00000000000000000000000000000000\","
+		    "\"registries\":[{\"origin\":\"http://%s\",\"scheme\":"
 		    "\"bearer\",\"realm\":\"http://%s/token\",\"service\":\"x\",\"scope\":\"\"}],"
-		    "\"tokens\":[{\"realm\":\"http://%s/token\",\"service\":\"x\",\"who\":\"%s\",\"scope\":\"repository:a:pull\",\"token\":\"%s\",\"noted\":%lld,\"until\":%lld}]}",
+		    "\"tokens\":[{\"realm\":\"http://%s/token\","
+		    "\"service\":\"x\",\"who\":\"%s\",\"scope\":\"repository:a:pull\",\"token\":\"%s\",\"noted\":%lld,\"until\":%lld}]}",
 		    host, host, host, who, token, (long long)noted, (long long)until);
 	CHECK_OK(vn_fs_replace(path, text.data, text.len, 0600, &err), &err);
 }
