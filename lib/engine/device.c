@@ -1,6 +1,7 @@
 #include "engine/kinds.h"
 #include "engine/names.h"
 #include "util/cleanup.h"
+#include <stdio.h>
 #include <string.h>
 
 typedef int opener(const char *endpoint, const char *scratch, const struct vn_events *events, struct vn_engine **ret,
@@ -96,6 +97,17 @@ int vn_engine_repo_digest(const char *name, const struct vn_jv *list, struct vn_
 			return 0;
 	}
 	return rc;
+}
+
+const char *vn_engine_keeper(const char *full, char ret[VN_KEEPER])
+{
+	size_t len = strlen(full), most = VN_KEEPER - sizeof("veneer-keep-");
+	snprintf(ret, VN_KEEPER, "veneer-keep-%s", len > most ? full + len - most : full);
+	/* [a-zA-Z0-9][a-zA-Z0-9_.-]* */
+	for (char *p = ret; *p; p++)
+		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') && !(*p >= '0' && *p <= '9') && *p != '.')
+			*p = '-';
+	return ret;
 }
 
 int vn_engine_diff_ids(const struct vn_jv *layers, struct vn_held *ret, struct vn_err *err)

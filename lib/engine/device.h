@@ -52,6 +52,9 @@ struct vn_engine_ops {
 	int (*sync)(struct vn_engine *e, struct vn_err *err);
 	/* `name` is `to` (a private name) from now on, at once or not at all. */
 	int (*name_as)(struct vn_engine *e, const char *to, const char *name, struct vn_err *err);
+	/* A clean-up of unused images leaves what this name stands for: a container that is never started belongs to it, until forget() or
+	 * discard(). Once more is fine. NULL: there is no such clean-up. */
+	int (*keep)(struct vn_engine *e, const char *name, struct vn_err *err);
 	/* Forgets a name that load() or name_as() gave, and what nobody else uses. Absent: no failure. Never forced: an image that a
 	 * container uses stays, VN_EREFUSED. */
 	int (*forget)(struct vn_engine *e, const char *name, struct vn_err *err);

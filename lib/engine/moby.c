@@ -181,6 +181,8 @@ static int moby_forget(struct vn_engine *e, const char *name, struct vn_err *err
 	int rc = vn_engine_full_name(name, &full, err);
 	if (rc == 0)
 		rc = vn_moby_ready(m, err);
+	if (rc == 0)
+		rc = vn_moby_let_go(m, full, err);
 	return rc < 0 ? rc : delete_image(m, full, false, err);
 }
 
@@ -213,6 +215,8 @@ static int moby_discard(struct vn_engine *e, const struct vn_incoming *in, struc
 	int rc = vn_engine_full_name(in->name, &full, err);
 	if (rc == 0)
 		rc = vn_moby_ready(m, err);
+	if (rc == 0)
+		rc = vn_moby_let_go(m, full, err);
 	if (rc == 0)
 		rc = unused(m, in->image->manifest.config.digest.text, err);
 	if (rc == 0)
@@ -293,6 +297,7 @@ static const struct vn_engine_ops moby_ops = {
 	.prove = moby_prove,
 	.sync = moby_sync,
 	.name_as = moby_name_as,
+	.keep = vn_moby_keep,
 	.forget = moby_forget,
 	.discard = moby_discard,
 	.data = moby_data,

@@ -23,6 +23,9 @@ struct vn_moby_container {
 };
 int vn_moby_container(struct vn_moby *m, const char *image, struct vn_moby_container *ret, struct vn_err *err);
 void vn_moby_container_release(struct vn_moby_container *c);
+/* keep() of struct vn_engine_ops, and its end; `full` is a full name */
+int vn_moby_keep(struct vn_engine *e, const char *name, struct vn_err *err);
+int vn_moby_let_go(struct vn_moby *m, const char *full, struct vn_err *err);
 
 /* files() of struct vn_engine_ops */
 int vn_moby_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd, uint64_t at,

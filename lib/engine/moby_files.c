@@ -1,5 +1,6 @@
 #include "engine/handover.h"
 #include "engine/moby.h"
+#include "engine/names.h"
 #include "engine/rooted.h"
 #include "tar/reader.h"
 #include "util/cleanup.h"
@@ -76,18 +77,53 @@ int vn_moby_ready(struct vn_moby *m, struct vn_err *err)
 	return rc < 0 || m->swept ? rc : sweep(m, err);
 }
 
-int vn_moby_container(struct vn_moby *m, const char *image, struct vn_moby_container *ret, struct vn_err *err)
+/* What a container of `image` that is never started is made of. */
+static vn_json *container_json(const char *image, const char *label, const char *value)
 {
-	VN_AUTO_JSON *body = vn_json_object(), *reply = NULL;
-	vn_json *cmd = vn_json_array(), *labels = vn_json_object(), *host = vn_json_object();
-	const char *id = NULL;
+	vn_json *body = vn_json_object(), *cmd = vn_json_array(), *labels = vn_json_object(), *host = vn_json_object();
 	vn_json_add(cmd, vn_json_string("veneer"));
-	vn_json_set(labels, LABEL, vn_json_string(m->scratch));
+	vn_json_set(labels, label, vn_json_string(value));
 	vn_json_set(host, "NetworkMode", vn_json_string("none"));
 	vn_json_set(body, "Image", vn_json_string(image));
 	vn_json_set(body, "Cmd", cmd);
 	vn_json_set(body, "Labels", labels);
 	vn_json_set(body, "HostConfig", host);
+	return body;
+}
+
+int vn_moby_let_go(struct vn_moby *m, const char *full, struct vn_err *err)
+{
+	char keeper[VN_KEEPER];
+	return remove_container(m, vn_engine_keeper(full, keeper), err);
+}
+
+int vn_moby_keep(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	struct vn_moby *m = (struct vn_moby *)e;
+	VN_AUTO_FREE char *full = NULL, *path = NULL;
+	VN_AUTO_JSON *body = NULL, *reply = NULL;
+	char keeper[VN_KEEPER];
+	int rc = vn_engine_full_name(name, &full, err);
+	if (rc == 0)
+		rc = vn_moby_reach(m, err);
+	if (rc == 0)
+		rc = vn_docker_path("/containers/create?name=", vn_engine_keeper(full, keeper), "", &path, err);
+	if (rc < 0)
+		return rc;
+	body = container_json(full, VN_KEEPER_LABEL, full);
+	rc = vn_docker_post(&m->docker, path, body, &reply, err);
+	/* it is there already */
+	if (rc == -VN_EREFUSED) {
+		*err = (struct vn_err){ 0 };
+		return 0;
+	}
+	return rc;
+}
+
+int vn_moby_container(struct vn_moby *m, const char *image, struct vn_moby_container *ret, struct vn_err *err)
+{
+	VN_AUTO_JSON *body = container_json(image, LABEL, m->scratch), *reply = NULL;
+	const char *id = NULL;
 	int rc = vn_docker_post(&m->docker, "/containers/create", body, &reply, err);
 	struct vn_jv root = vn_jv_root(reply, "the engine's reply");
 	if (rc == 0)

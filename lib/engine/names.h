@@ -10,6 +10,10 @@ bool vn_engine_same_repository(const struct vn_ref *ref, const char *repo_digest
 /* The digest under which an image was pulled, of a list of "repo@sha256:…": that of `name`'s repository, or for an image's digest the
  * first. "" when there is none. */
 int vn_engine_repo_digest(const char *name, const struct vn_jv *list, struct vn_digest *ret, struct vn_err *err);
+/* The name of the container that keeps an image from being cleaned up. */
+#define VN_KEEPER 200
+#define VN_KEEPER_LABEL "dev.veneer.keep"
+const char *vn_engine_keeper(const char *full, char ret[VN_KEEPER]);
 /* RootFS.Layers */
 int vn_engine_diff_ids(const struct vn_jv *layers, struct vn_held *ret, struct vn_err *err);
 #endif

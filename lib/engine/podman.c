@@ -259,6 +259,33 @@ static int podman_name_as(struct vn_engine *e, const char *to, const char *name,
 	return rc < 0 ? rc : vn_podman_run((struct vn_podman *)e, &cmd, NULL, err);
 }
 
+static int let_go(struct vn_podman *p, const char *full, struct vn_err *err)
+{
+	struct vn_command cmd = { 0 };
+	char keeper[VN_KEEPER];
+	vn_command_add(&cmd, "rm", "--force", "--ignore", vn_engine_keeper(full, keeper), NULL);
+	return vn_podman_run(p, &cmd, NULL, err);
+}
+
+static int podman_keep(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	struct vn_podman *p = (struct vn_podman *)e;
+	VN_AUTO_FREE char *full = NULL, *label = NULL;
+	struct vn_command there = { 0 }, make = { 0 };
+	struct vn_err ignored = { 0 };
+	char keeper[VN_KEEPER];
+	int rc = vn_engine_full_name(name, &full, err);
+	if (rc == 0)
+		rc = vn_asprintf(&label, err, VN_KEEPER_LABEL "=%s", full);
+	if (rc < 0)
+		return rc;
+	vn_command_add(&there, "container", "exists", vn_engine_keeper(full, keeper), NULL);
+	if (vn_podman_run(p, &there, NULL, &ignored) == 0)
+		return 0;
+	vn_command_add(&make, "create", "--pull", "never", "--network", "none", "--name", keeper, "--label", label, full, "veneer", NULL);
+	return vn_podman_run(p, &make, NULL, err);
+}
+
 static int podman_forget(struct vn_engine *e, const char *name, struct vn_err *err)
 {
 	struct vn_podman *p = (struct vn_podman *)e;
@@ -270,6 +297,8 @@ static int podman_forget(struct vn_engine *e, const char *name, struct vn_err *e
 	if (rc == 0)
 		rc = vn_podman_sweep(p, err);
 	vn_command_add(&cmd, "rmi", full, NULL);
+	if (rc == 0)
+		rc = let_go(p, full, err);
 	if (rc == 0)
 		rc = vn_podman_run(p, &cmd, NULL, err);
 	if (rc != -VN_EIO || !cmd.status)
@@ -303,8 +332,13 @@ static int podman_discard(struct vn_engine *e, const struct vn_incoming *in, str
 	const struct vn_config *c = &in->image->config;
 	const char *id = vn_digest_hex(&in->image->manifest.config.digest);
 	VN_AUTO_JSON *json = NULL, *list = NULL;
+	VN_AUTO_FREE char *full = NULL;
 	struct vn_command cmd = { 0 };
 	int rc = vn_podman_sweep(p, err);
+	if (rc == 0)
+		rc = vn_engine_full_name(in->name, &full, err);
+	if (rc == 0)
+		rc = let_go(p, full, err);
 	if (rc == 0)
 		rc = inspect(p, id, &json, err);
 	if (rc == 0)
@@ -372,6 +406,7 @@ static const struct vn_engine_ops podman_ops = {
 	.prove = podman_prove,
 	.sync = podman_sync,
 	.name_as = podman_name_as,
+	.keep = podman_keep,
 	.forget = podman_forget,
 	.discard = podman_discard,
 	.data = podman_data,

@@ -31,6 +31,11 @@ static bool others_clean_up(const struct vn_pull *p)
 	return strcmp(p->config.engine, "oci") && strcmp(p->config.engine, "rootfs");
 }
 
+int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err)
+{
+	return p->engine->ops->keep ? p->engine->ops->keep(p->engine, name, err) : 0;
+}
+
 static int load_pin(struct vn_pull *p, const struct vn_image *image, size_t n, const char *name, struct vn_err *err)
 {
 	VN_AUTO(vn_buf) manifest = VN_BUF(VN_MAX_MANIFEST), config = VN_BUF(VN_MAX_CONFIG);
@@ -50,6 +55,8 @@ static int load_pin(struct vn_pull *p, const struct vn_image *image, size_t n, c
 		return r;
 	const struct vn_incoming in = { &pin, n, name };
 	r = p->engine->ops->load(p->engine, &in, err);
+	if (r == 0)
+		r = vn_pull_keep(p, name, err);
 	return r < 0 ? vn_wrap(err, "the image that keeps the base") : p->engine->ops->sync(p->engine, err);
 }
 
@@ -160,6 +167,8 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 	release.installed = release.activated = vn_pull_time(p);
 	vn_pull_private_name(p, &release.manifest, release.name);
 	r = p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
+	if (r == 0)
+		r = vn_pull_keep(p, release.name, err);
 	if (r == 0 && known)
 		r = describe(p, &release, err);
 	if (r == 0)
@@ -186,10 +195,32 @@ static int name_is_gone(struct vn_pull *p, struct vn_err *err)
 	return vn_pull_save(p, err);
 }
 
+/* Releases that somebody removed from the engine cannot be gone back to. */
+static void drop_lost(struct vn_pull *p)
+{
+	struct vn_journal *j = &p->journal;
+	for (size_t i = 0; i < j->nreleases;) {
+		const struct vn_release *r = &j->releases[i];
+		struct vn_held held = { .ndiff_ids = 0 };
+		struct vn_err why = { 0 };
+		bool active = vn_digest_equal(&r->manifest, &j->active);
+		int found = active ? 0 : p->engine->ops->look(p->engine, r->name, &held, &why);
+		vn_held_release(&held);
+		if (found != -VN_ENOTFOUND) {
+			i++;
+			continue;
+		}
+		vn_warn(vn_pull_events(p), "the engine has lost %s", r->name);
+		const struct vn_digest gone = r->manifest;
+		vn_journal_remove(j, &gone);
+	}
+}
+
 int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err)
 {
 	struct vn_held held = { .ndiff_ids = 0 };
 	struct vn_err why = { 0 };
+	drop_lost(p);
 	const struct vn_release *active = vn_journal_active(&p->journal);
 	int r = p->engine->ops->look(p->engine, p->public_name, &held, &why);
 	if (r == -VN_ENOTFOUND)

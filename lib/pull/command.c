@@ -77,6 +77,8 @@ static void become(char *const *argv, char *const *envp, int failed)
 {
 	int null = open("/dev/null", O_RDONLY);
 	setpgid(0, 0);
+	/* what this program ignores is its own affair */
+	signal(SIGPIPE, SIG_DFL);
 	umask(077);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 || chdir("/") < 0)
 		_exit(126);

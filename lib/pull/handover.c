@@ -72,6 +72,8 @@ static int load(struct vn_pull *p, const struct vn_incoming *in, struct vn_err *
 	r = ops->load(p->engine, in, err);
 	if (r == 0)
 		r = ops->prove(p->engine, in, cut, err);
+	if (r == 0)
+		r = vn_pull_keep(p, in->name, err);
 	return r < 0 ? r : ops->sync(p->engine, err);
 }
 

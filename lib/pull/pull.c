@@ -15,24 +15,19 @@
 #include <time.h>
 
 /* ---- open and close */
-static int set_names(struct vn_pull *p, struct vn_err *err)
+int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 {
-	VN_AUTO(vn_ref) bare = { 0 };
-	if (!p->config.reference)
-		return 0;
-	int r = vn_ref_parse(p->config.reference, &p->ref, err);
+	int r = vn_ref_parse(reference, &p->ref, err);
 	if (r < 0)
 		return r;
 	if (p->ref.transport != VN_REF_REGISTRY)
-		return vn_fail(err, VN_EUSAGE, "%s is in no registry: a device follows registry/repository:tag", p->config.reference);
+		return vn_fail(err, VN_EUSAGE, "%s is in no registry: a device follows registry/repository:tag", reference);
 	if (!vn_digest_none(&p->ref.digest) || !p->ref.tag) {
-		vn_fail(err, VN_EUSAGE, "%s names a digest, and a digest never has news", p->config.reference);
+		vn_fail(err, VN_EUSAGE, "%s names a digest, and a digest never has news", reference);
 		return vn_hint(err, "Follow a tag; a signature says which releases are good.");
 	}
 	r = vn_ref_full_name(&p->ref, &p->public_name, err);
-	if (r == 0)
-		r = vn_asprintf(&p->repository, err, "%s/%s", p->ref.registry, p->ref.repository);
-	return r;
+	return r < 0 ? r : vn_asprintf(&p->repository, err, "%s/%s", p->ref.registry, p->ref.repository);
 }
 
 static int set_paths(struct vn_pull *p, struct vn_err *err)
@@ -64,8 +59,8 @@ int vn_pull_open(const struct vn_pull_options *options, struct vn_pull **ret, st
 		return r;
 	}
 	r = vn_pull_config_read(options, &p->config, err);
-	if (r == 0)
-		r = set_names(p, err);
+	if (r == 0 && p->config.reference)
+		r = vn_pull_follow(p, p->config.reference, err);
 	if (r == 0)
 		r = set_paths(p, err);
 	if (r < 0) {

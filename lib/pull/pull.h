@@ -33,6 +33,10 @@ const struct vn_events *vn_pull_events(struct vn_pull *p);
 /* Seconds since 1970, never before the latest time that this device has seen. */
 int64_t vn_pull_time(struct vn_pull *p);
 
+/* ---- pull.c */
+/* Takes the names out of a reference. */
+int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err);
+
 /* ---- session.c: one run over the state folder */
 /* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */
 int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err);
@@ -75,6 +79,9 @@ int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *e
 int vn_pull_pin_base(struct vn_pull *p, const struct vn_image *image, size_t n, struct vn_err *err);
 /* Layers at the bottom that the image stands on: what a thin image records, else all. */
 size_t vn_pull_base_layers(const struct vn_image *image);
+
+/* A clean-up of unused images leaves that one. */
+int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 
 /* ---- handover.c */
 /* From VERIFIED on: engine, check, switch, keep, collect. No network. */

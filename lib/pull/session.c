@@ -138,9 +138,13 @@ static void report_begin(struct vn_pull *p, const char *verb)
 int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err)
 {
 	report_begin(p, verb);
-	if (!p->public_name)
-		return vn_fail(err, VN_EUSAGE, "there is no image to follow: name it, or set \"reference\" in the configuration");
-	int r = make_folders(p, err);
+	int r = p->public_name ? 0 : read_journal(p, err);
+	if (r == 0 && !p->public_name && *p->journal.reference)
+		r = vn_pull_follow(p, p->journal.reference, err);
+	if (r == 0 && !p->public_name)
+		r = vn_fail(err, VN_EUSAGE, "there is no image to follow: name it, or set \"reference\" in the configuration");
+	if (r == 0)
+		r = make_folders(p, err);
 	if (r == 0)
 		r = take_lock(p, err);
 	if (r == 0)

@@ -194,7 +194,14 @@ start_registry() {
         *) die "start_registry: unknown auth $auth" ;;
         esac
     } >"$d/config.yml"
-    OTEL_TRACES_EXPORTER=none "${behind[@]}" docker-registry serve "$d/config.yml" >"$d/access.log" 2>"$d/error.log" </dev/null &
+    restart_registry "$name" "${behind[@]}"
+}
+
+# restart_registry NAME [PREFIX...]: at its old address.
+restart_registry() {
+    local name=$1 d=$run_dir/$1
+    shift
+    OTEL_TRACES_EXPORTER=none "$@" docker-registry serve "$d/config.yml" >"$d/access.log" 2>"$d/error.log" </dev/null &
     echo $! >"$d/pid"
     wait_for 30 "registry $name" "$d/error.log" \
         curl -sk --noproxy '*' -o /dev/null "$(reg_url "$name")/v2/"
