@@ -62,10 +62,10 @@ memory_of_model() {
         done
     } | "$tree_dir/scripts/mkimage" "$dir/images"
     rm -f "$dir"/large-*
-    for n in 1 2; do "$veneer" copy -q "oci:$dir/images:$n" "$(reg reg)/large/$mb:$n"; done
+    for n in 1 2; do "$veneer" copy -q "oci:$dir/images:$n" "$(reg reg)/large/$mb:$n" >/dev/null; done
     rm -rf "$dir"
-    "$veneer" rebase -q "$(reg reg)/large/$mb:1" "$(reg reg)/large/$mb:2" "$(reg reg)/large/$mb:thin-2"
-    "$veneer" delta push -q --effort=1 --from "$(reg reg)/large/$mb:1" "$(reg reg)/large/$mb:thin-2"
+    "$veneer" rebase -q "$(reg reg)/large/$mb:1" "$(reg reg)/large/$mb:2" "$(reg reg)/large/$mb:thin-2" >/dev/null
+    "$veneer" delta push -q --effort=1 --from "$(reg reg)/large/$mb:1" "$(reg reg)/large/$mb:thin-2" >/dev/null
     rm -rf "$VENEER_CACHE_DIR"
     for engine in oci rootfs; do
         device_is $engine "$run_dir/device-large" "large/$mb"
@@ -74,9 +74,10 @@ memory_of_model() {
         memory_row "$engine, $mb MB: first release, in full" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         set_channel "$repo" thin-2
         wire_mark reg
-        memory_row "$engine, $mb MB: update by delta, $(manifest reg "$repo" thin-2 | jq '.layers[-1].size') bytes of layer" \
+        memory_row "$engine, $mb MB: update by delta" \
             "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
-        say "  $engine, $mb MB: $(pulled_bytes reg) bytes of blobs"
+        printf '  %s, %s MB: %s bytes came for a layer of %s\n' "$engine" "$mb" "$(pulled_bytes reg)" \
+            "$(manifest reg "$repo" thin-2 | jq '.layers[-1].size')"
         memory_row "$engine, $mb MB: poll without news" "$veneer_pull" once "${device_options[@]}" --now --plain-http "$followed"
         rm -rf "$run_dir/device-large"
     done
@@ -85,20 +86,20 @@ bench_memory() {
     local mb
     pull_ready
     begin "memory of veneer-pull"
-    memory_row "veneer-pull version: the libraries" "$veneer_pull" version
+    memory_row "veneer-pull version (its libraries)" "$veneer_pull" version
     start_registry reg
     for mb in ${VENEER_BENCH_MODELS:-50 500}; do memory_of_model "$mb"; done
     stop_registry reg
-    memory_of_scene
-    table "veneer-pull version: the libraries"
+    [ -n "${VENEER_BENCH_QUICK:-}" ] || memory_of_scene
+    table "veneer-pull version (its libraries)"
 }
 # The reference scene: 1, then the thin image of 2, whose delta has 26,693 sources.
 memory_of_scene() {
     "$e2e_dir/scene.sh"
     start_registry reg --scene
-    "$veneer" rebase -q "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:2" "$(reg reg)/tempanomaly:thin-2"
-    "$veneer" delta push -q --from "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:thin-2"
-    "$veneer" delta push -q --from "$(reg reg)/tempanomaly:thin-2" "$(reg reg)/tempanomaly:2"
+    "$veneer" rebase -q "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:2" "$(reg reg)/tempanomaly:thin-2" >/dev/null
+    "$veneer" delta push -q --from "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:thin-2" >/dev/null
+    "$veneer" delta push -q --from "$(reg reg)/tempanomaly:thin-2" "$(reg reg)/tempanomaly:2" >/dev/null
     for engine in oci rootfs; do
         device_is $engine "$run_dir/device-scene" tempanomaly
         mkdir -p "$endpoint" "$device/state"

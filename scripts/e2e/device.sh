@@ -56,6 +56,7 @@ device_is() {
     followed=$(reg reg)/$repo:prod
     case $engine in
     moby) endpoint=unix://$run_dir/moby/sock ;;
+    containerd) endpoint=$run_dir/containerd/sock ;;
     *) endpoint=$device/root ;;
     esac
     device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state")
@@ -140,6 +141,23 @@ problem_moby() {
     *) echo "the container's tree is neither of the two: $got" ;;
     esac
 }
+problem_containerd() {
+    local got
+    got=$(tree_of_mount 2>&1)
+    case $got in
+    "${expected_tree[old]:-}" | "${expected_tree[new]:-}") ;;
+    *) echo "the image's tree is neither of the two: $got" ;;
+    esac
+}
+# The tree of the followed image, mounted by containerd from what it unpacked.
+tree_of_mount() {
+    local at=$run_dir/export status=0
+    mkdir -p "$at"
+    ctr_on containerd images mount --rw "$followed" "$at" >/dev/null || return
+    tree_digest "$at" || status=$?
+    ctr_on containerd images unmount --rm "$at" >/dev/null
+    return $status
+}
 # The paths, kinds, owners and sizes of an exported container, and the bytes of the files.
 tree_of_tar() {
     rm -rf "$run_dir/export"
@@ -153,6 +171,7 @@ tree_of_tar() {
 remember_tree() {
     case $engine in
     rootfs) expected_tree[$1]=$(tree_digest "$endpoint/current/") ;;
+    containerd) expected_tree[$1]=$(tree_of_mount) ;;
     moby)
         local id
         id=$(on moby create "$followed" true)
@@ -180,25 +199,31 @@ converge() {
 # ---- the engine, and copies of the prepared device
 
 engine_up() {
-    [ "$engine" = moby ] || return 0
-    start_dockerd moby --data "$device/moby"
+    case $engine in
+    moby) start_dockerd moby --data "$device/moby" ;;
+    containerd) start_containerd containerd --data "$device/containerd" ;;
+    *) return 0 ;;
+    esac
     # nobody waits for it: it may be killed
     disown "$!" 2>/dev/null || true
 }
 # As the power goes: no word of farewell.
 engine_down() {
-    local file pid
-    [ "$engine" = moby ] || return 0
-    for file in "$run_dir/moby/pid" "$run_dir/moby/exec/containerd/containerd.pid"; do
+    local file pid d=$run_dir/$engine
+    [ -e "$d/pid" ] || return 0
+    for file in "$d/pid" "$d/exec/containerd/containerd.pid"; do
         pid=$(cat "$file" 2>/dev/null || true)
         [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
         while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
     done
     drop_mounts "$device"
-    rm -rf "$run_dir/moby/pid" "$run_dir/moby/exec" "$run_dir/moby/sock"
+    drop_mounts "$d"
+    rm -rf "$d/pid" "$d/exec" "$d/sock" "$d/state"
 }
 engine_stop() {
-    if [ "$engine" = moby ]; then stop_dockerd moby; fi
+    case $engine in
+    moby | containerd) stop_pidfile "$run_dir/$engine/pid" ;;
+    esac
 }
 
 # device_save COPY, device_reset COPY: the device with its engine's data, which is started again.

@@ -94,7 +94,7 @@ fault_points() { od -An -tu8 "$fault_counter" | tr -d ' '; }
 # faulty [NAME=VALUE]... COMMAND...: COMMAND below the shim; the names without their "FAULT_".
 faulty() {
     local set=()
-    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | CLOCK | LOG) true ;; *) false ;; esac do
+    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | PAUSE | CLOCK | LOG) true ;; *) false ;; esac do
         set+=("FAULT_$1")
         shift
     done

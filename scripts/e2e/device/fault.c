@@ -13,6 +13,7 @@
  *                 short   half of the bytes are written, and said to be
  *                 ENOSPC, EDQUOT, EIO, EROFS: the call fails so, if it can: room is missing only where some is taken
  * FAULT_CUT       order for FAULT_CONTROL, the control file of a forgetfs, given just before each of these SIGKILLs
+ * FAULT_PAUSE     milliseconds before that, in which the kernel brings to the disk what it likes
  * FAULT_CLOCK     seconds since 1970 that the wall clock shows when the program starts */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -115,8 +116,10 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((noreturn)) static void end(void)
 {
-	const char *how = getenv("FAULT_CUT"), *control = getenv("FAULT_CONTROL");
+	const char *how = getenv("FAULT_CUT"), *control = getenv("FAULT_CONTROL"), *pause = getenv("FAULT_PAUSE");
 
+	if (pause)
+		usleep((useconds_t)strtoul(pause, NULL, 10) * 1000);
 	if (how && control) {
 		int fd = (int)syscall(SYS_openat, AT_FDCWD, control, O_WRONLY, 0);
 
