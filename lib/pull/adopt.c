@@ -117,11 +117,11 @@ static int fetch_documents(struct vn_pull *p, struct vn_source *channel, const s
 	if (r == 0)
 		r = vn_source_manifest(staged, &named, &bytes, &desc, err);
 	if (r == 0 && vn_mediatype(desc.media_type)->kind == VN_KIND_INDEX) {
-		r = p->config.platform ? vn_platform_parse(p->config.platform, &want, err) : 0;
+		r = vn_pull_platform(p, &want, err);
 		if (r == 0)
 			r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &x, err);
 		if (r == 0)
-			r = vn_index_select(&x, p->config.platform ? &want : NULL, &entry, err);
+			r = vn_index_select(&x, &want, &entry, err);
 	}
 	if (r == 0)
 		r = vn_image_open_child(staged, entry, NULL, &image, err);

@@ -10,7 +10,7 @@ int64_t vn_pull_clock(void)
 int64_t vn_pull_time(struct vn_pull *p)
 {
 	int64_t now = vn_pull_clock();
-	return now > p->journal.latest ? now : p->journal.latest;
+	return now >= VN_CLOCK_SET || now > p->journal.latest ? now : p->journal.latest;
 }
 
 int64_t vn_pull_zone(const struct vn_pull *p, int64_t now)

@@ -87,7 +87,11 @@ static int need_entries(struct needed *x, const char *dir, struct vn_source *she
 		bool ours = false;
 		for (size_t k = 0; k < n; k++)
 			ours |= vn_digest_equal(&keep[k].manifest, &index.manifests[i].digest);
-		if (!ours)
+		/* what is no image of any kind that is known here needs its own blob alone */
+		enum vn_kind kind = vn_mediatype(index.manifests[i].media_type)->kind;
+		if (!ours && kind != VN_KIND_MANIFEST && kind != VN_KIND_INDEX)
+			r = need(x, &index.manifests[i].digest, err);
+		else if (!ours)
 			r = need_manifest(x, shelf, &index.manifests[i].digest, 0, 0, err);
 	}
 	return r;
@@ -133,7 +137,26 @@ static int collect_one(void *user, int at, const char *name, uint64_t size, stru
 	return 0;
 }
 
-int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, bool dry_run,
+/* The manifest goes last, so that a run that is killed can be repeated. */
+static int remove_only(struct collecting *c, const char *dir, struct vn_source *shelf, const struct vn_digest *only, struct vn_err *err)
+{
+	VN_AUTO(needed) its = { 0 };
+	int r = need_manifest(&its, shelf, only, 0, 0, err);
+	for (size_t i = its.n; r == 0 && i-- > 0;) {
+		VN_AUTO_FREE char *path = NULL;
+		struct stat st;
+		r = vn_shelf_path(dir, &its.list[i], &path, err);
+		if (r < 0 || is_needed(c->needed, vn_digest_hex(&its.list[i])) || stat(path, &st) < 0)
+			continue;
+		if (!c->dry_run && unlink(path) < 0 && errno != ENOENT)
+			r = vn_fail_sys(err, VN_EIO, "cannot remove %s", path);
+		else if (c->tell)
+			c->tell(c->user, its.list[i].text, (uint64_t)st.st_size);
+	}
+	return r;
+}
+
+int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, const struct vn_digest *only, bool dry_run,
 		     void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err)
 {
 	VN_AUTO_SOURCE *shelf = NULL;
@@ -144,7 +167,9 @@ int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n
 	if (r == 0)
 		r = need_entries(&x, dir, shelf, keep, n, err);
 	struct collecting c = { &x, dry_run, tell, user };
-	return r < 0 ? r : each_blob(dir, collect_one, &c, err);
+	if (r < 0)
+		return r;
+	return only ? remove_only(&c, dir, shelf, only, err) : each_blob(dir, collect_one, &c, err);
 }
 
 struct verifying {

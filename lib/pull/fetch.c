@@ -255,6 +255,9 @@ static int describe(struct vn_pull *p, struct vn_release *r, size_t present, str
 	int rc = vn_pull_open_release(p, r, &shelf, &image, err);
 	if (rc < 0)
 		return rc;
+	rc = vn_pull_runs_here(p, &image, err);
+	if (rc < 0)
+		return rc;
 	const char *version = vn_manifest_annotation(&image.manifest, "org.opencontainers.image.version");
 	r->image = image.manifest.config.digest;
 	r->layers = image.nlayers;

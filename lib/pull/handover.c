@@ -134,16 +134,13 @@ static int run_command(struct vn_pull *p, const struct vn_pull_command *command,
 /* What was found wanting is left alone until the reference names something else. */
 static int reject(struct vn_pull *p, struct vn_err *err)
 {
-	struct vn_update *u = &p->journal.update;
-	struct vn_err why = { 0 };
+	struct vn_err why = { 0 }, kept = *err;
 	char called[200];
-	const struct vn_release r = u->release;
+	const struct vn_release r = p->journal.update.release;
 	p->journal.refused = r.channel;
-	*u = (struct vn_update){ .step = VN_STEP_IDLE };
-	vn_pull_tell(p, "refused", &r, err->text, 0);
-	if (p->engine->ops->forget(p->engine, r.name, &why) < 0)
-		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
-	struct vn_err kept = *err;
+	if (vn_pull_drop_update(p, &why) < 0)
+		vn_warn(vn_pull_events(p), "%s", why.text);
+	vn_pull_tell(p, "refused", &r, kept.text, 0);
 	if (vn_pull_save(p, &why) < 0)
 		vn_warn(vn_pull_events(p), "%s", why.text);
 	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and what ran before still does: %.400s", vn_pull_called(&r, called),
@@ -226,7 +223,8 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 		return rc;
 	j->active = now;
 	r->activated = vn_pull_time(p);
-	if (r->counter > j->counter || p->allow_downgrade)
+	/* an order to go back does not open the way for others */
+	if (r->counter > j->counter)
 		j->counter = r->counter;
 	j->update = (struct vn_update){ .step = VN_STEP_IDLE };
 	j->waits[0] = 0;
@@ -242,17 +240,57 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 }
 
 /* ---- keep and collect */
+static void tell_removed(void *user, const char *digest, uint64_t bytes)
+{
+	struct vn_err ignored = { 0 };
+	char line[200];
+	snprintf(line, sizeof(line), "removed blob %s", digest);
+	vn_pull_find(user, line, "", bytes, &ignored);
+}
+
+/* What stays on the shelf, but for one. */
+static size_t what_stays(const struct vn_pull *p, const struct vn_digest *except, struct vn_shelf_keep ret[VN_MAX_RELEASES + 1])
+{
+	const struct vn_journal *j = &p->journal;
+	bool all = !p->engine->ops->files;
+	size_t n = 0;
+	for (size_t i = 0; i < j->nreleases; i++)
+		if (!except || !vn_digest_equal(&j->releases[i].manifest, except))
+			ret[n++] = (struct vn_shelf_keep){ j->releases[i].manifest, all ? 0 : (size_t)j->releases[i].base };
+	if (j->update.step >= VN_STEP_VERIFIED && (!except || !vn_digest_equal(&j->update.release.manifest, except)))
+		ret[n++] = (struct vn_shelf_keep){ j->update.release.manifest, 0 };
+	return n;
+}
+
+/* A folder that others may use as well loses only what this device brought. */
+static int remove_blobs(struct vn_pull *p, const struct vn_digest *manifest, struct vn_err *err)
+{
+	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
+	if (p->engine->ops->files)
+		return 0;
+	size_t n = what_stays(p, manifest, keep);
+	return vn_shelf_collect(p->shelf, keep, n, manifest, false, tell_removed, p, err);
+}
+
+/* How many releases ran more recently. */
+static size_t rank(const struct vn_journal *j, size_t i)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < j->nreleases; k++) {
+		const int64_t a = j->releases[k].activated, b = j->releases[i].activated;
+		n += a > b || (a == b && k < i);
+	}
+	return n;
+}
+
 static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 {
 	struct vn_journal *j = &p->journal;
-	size_t kept = 0;
 	for (size_t i = 0; i < j->nreleases;) {
 		const struct vn_release r = j->releases[i];
 		struct vn_err why = { 0 };
 		char called[200], line[256];
-		bool stays = vn_digest_equal(&r.manifest, &j->active) || kept < p->config.keep;
-		kept++;
-		if (stays) {
+		if (vn_digest_equal(&r.manifest, &j->active) || rank(j, i) < p->config.keep) {
 			i++;
 			continue;
 		}
@@ -269,6 +307,9 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 			i++;
 			continue;
 		}
+		rc = remove_blobs(p, &r.manifest, err);
+		if (rc < 0)
+			return rc;
 		vn_journal_remove(j, &r.manifest);
 		rc = vn_pull_save(p, err);
 		if (rc < 0)
@@ -277,28 +318,26 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 	return 0;
 }
 
-static void tell_removed(void *user, const char *digest, uint64_t bytes)
-{
-	struct vn_err ignored = { 0 };
-	char line[200];
-	snprintf(line, sizeof(line), "removed blob %s", digest);
-	vn_pull_find(user, line, "", bytes, &ignored);
-}
-
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err)
 {
-	const struct vn_journal *j = &p->journal;
 	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
-	bool all = !strcmp(p->config.engine, "oci");
-	size_t n = 0;
 	int r = forget_old(p, dry_run, err);
-	if (r < 0)
+	if (r < 0 || !p->engine->ops->files)
 		return r;
-	for (size_t i = 0; i < j->nreleases; i++)
-		keep[n++] = (struct vn_shelf_keep){ j->releases[i].manifest, all ? 0 : (size_t)j->releases[i].base };
-	if (j->update.step >= VN_STEP_VERIFIED)
-		keep[n++] = (struct vn_shelf_keep){ j->update.release.manifest, 0 };
-	return vn_shelf_collect(p->shelf, keep, n, dry_run, tell_removed, p, err);
+	size_t n = what_stays(p, NULL, keep);
+	return vn_shelf_collect(p->shelf, keep, n, NULL, dry_run, tell_removed, p, err);
+}
+
+int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	const struct vn_release r = u->release;
+	struct vn_err why = { 0 };
+	if (u->step >= VN_STEP_HANDING && p->engine->ops->forget(p->engine, r.name, &why) < 0 && why.code != VN_ENOTFOUND)
+		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
+	int rc = u->step >= VN_STEP_VERIFIED && !vn_journal_release(&p->journal, &r.manifest) ? remove_blobs(p, &r.manifest, err) : 0;
+	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	return rc;
 }
 
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
@@ -319,5 +358,11 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 	if (r < 0)
 		return r;
 	r = vn_staging_clear(p->staging, err);
-	return r < 0 ? r : vn_pull_collect(p, false, err);
+	if (r < 0)
+		return r;
+	/* the new release runs: what could not be tidied up is no failure of the update */
+	struct vn_err why = { 0 };
+	if (vn_pull_collect(p, false, &why) < 0)
+		vn_warn(vn_pull_events(p), "not everything was tidied up: %s", why.text);
+	return 0;
 }

@@ -41,6 +41,7 @@ static const struct member happened_members[] = {
 };
 static const struct member journal_members[] = {
 	MEMBER(vn_journal, reference, TEXT),   MEMBER(vn_journal, repository, TEXT), MEMBER(vn_journal, engine, TEXT),
+	MEMBER(vn_journal, folder, TEXT),
 	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, asked, DIGEST),    MEMBER(vn_journal, refused, DIGEST),
 	MEMBER(vn_journal, pinned, BOOL),      MEMBER(vn_journal, counter, U64),
 	MEMBER(vn_journal, base, DIGEST),      MEMBER(vn_journal, base_name, TEXT),  MEMBER(vn_journal, month, I64),

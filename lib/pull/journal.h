@@ -54,6 +54,7 @@ struct vn_happened {
 };
 struct vn_journal {
 	char reference[VN_PULL_TEXT], repository[VN_PULL_TEXT], engine[16];
+	char folder[VN_PULL_TEXT];           /* of an engine that is one */
 	struct vn_release releases[VN_MAX_RELEASES];         /* newest first */
 	size_t nreleases;
 	struct vn_digest active;             /* manifest of one of them; "" = none yet */

@@ -86,6 +86,26 @@ static int check_signature(struct vn_pull *p, struct vn_news *n, struct vn_err *
 	return 0;
 }
 
+int vn_pull_platform(const struct vn_pull *p, struct vn_platform *ret, struct vn_err *err)
+{
+	if (p->config.platform)
+		return vn_platform_parse(p->config.platform, ret, err);
+	vn_platform_local(ret);
+	return 0;
+}
+
+int vn_pull_runs_here(const struct vn_pull *p, const struct vn_image *image, struct vn_err *err)
+{
+	struct vn_platform want;
+	const struct vn_platform *have = &image->config.platform;
+	char a[VN_PLATFORM_TEXT], b[VN_PLATFORM_TEXT];
+	int r = vn_pull_platform(p, &want, err);
+	if (r < 0 || !*have->os || !*have->architecture || vn_platform_score(&want, have))
+		return r;
+	return vn_fail(err, VN_EREFUSED, "%s is an image for %s, and this device is %s", p->public_name, vn_platform_text(have, a),
+		       vn_platform_text(&want, b));
+}
+
 /* The image for this device: the root itself, or an index's entry. */
 static int choose(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
@@ -96,13 +116,13 @@ static int choose(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	struct vn_platform want;
 	if (vn_mediatype(n->root.media_type)->kind != VN_KIND_INDEX)
 		return vn_desc_copy(&n->root, &n->target, err);
-	int r = p->config.platform ? vn_platform_parse(p->config.platform, &want, err) : 0;
+	int r = vn_pull_platform(p, &want, err);
 	if (r == 0)
 		r = vn_source_manifest(n->staged, &n->root, &bytes, &desc, err);
 	if (r == 0)
 		r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &x, err);
 	if (r == 0)
-		r = vn_index_select(&x, p->config.platform ? &want : NULL, &entry, err);
+		r = vn_index_select(&x, &want, &entry, err);
 	return r < 0 ? vn_wrap(err, "%s", p->public_name) : vn_desc_copy(entry, &n->target, err);
 }
 
@@ -160,6 +180,8 @@ static int plan_full(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	if (n->import && n->has_delta)
 		return vn_fail(err, VN_EREFUSED, "the file holds a delta alone, and it does not fit the release that runs here");
 	int r = vn_image_open_child(n->staged, &n->target, NULL, &image, err);
+	if (r == 0)
+		r = vn_pull_runs_here(p, &image, err);
 	if (r == 0)
 		r = p->engine->ops->layers(p->engine, &image.manifest, &image.config, &present, err);
 	for (size_t i = present; r == 0 && i < image.nlayers; i++) {

@@ -27,6 +27,9 @@ void vn_news_release(struct vn_news *n);
 int vn_news_ask(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
 /* Signature, release counter, expiry; then which of an index's images is ours. VN_EREFUSED says why not. */
 int vn_news_prove(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
+/* What this device is, and whether an image is for it: VN_EREFUSED. */
+int vn_pull_platform(const struct vn_pull *p, struct vn_platform *ret, struct vn_err *err);
+int vn_pull_runs_here(const struct vn_pull *p, const struct vn_image *image, struct vn_err *err);
 /* Delta from the active release, or in full. */
 int vn_news_find(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
 /* Everything that is needed comes to the shelf. VN_EDIGEST: the delta is no good (and the journal says so): find again. */

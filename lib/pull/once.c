@@ -113,6 +113,8 @@ int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struc
 /* An update that lies on the shelf is brought to its end without asking anybody. */
 static int finish_begun(struct vn_pull *p, struct vn_err *err)
 {
+	if (p->journal.pinned)
+		return say_waits(p, err, "this device is pinned to what runs");
 	const struct vn_digest before = p->journal.active;
 	int r = vn_pull_hand_over(p, err);
 	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
@@ -190,7 +192,8 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 	struct vn_release *active = vn_journal_active(&p->journal);
 	VN_AUTO(vn_image) image = { 0 };
 	*ret = false;
-	if (!active || n->has_delta)
+	/* a layout's name stands for a manifest, an engine's for an image */
+	if (!active || n->has_delta || !p->engine->ops->files)
 		return 0;
 	int r = vn_image_open_child(n->staged, &n->target, NULL, &image, err);
 	if (r < 0)
@@ -323,6 +326,8 @@ static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret
 	struct vn_err why = { 0 };
 	if (stat(file, &st) < 0)
 		return vn_fail_sys(err, VN_ENOTFOUND, "cannot open %s", file);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return vn_fail(err, VN_EUSAGE, "%s is neither a file nor a folder", file);
 	for (int tagged = 1; tagged >= 0; tagged--) {
 		VN_AUTO_FREE char *text = NULL;
 		VN_AUTO(vn_ref) ref = { 0 };

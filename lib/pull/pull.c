@@ -142,10 +142,9 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 	int r = vn_pull_begin(p, "rollback", err);
 	if (r < 0)
 		return r;
-	if (p->journal.update.step == VN_STEP_SEALED || p->journal.update.step == VN_STEP_VERIFIED) {
-		p->journal.update = (struct vn_update){ .step = VN_STEP_IDLE };
-	}
-	r = vn_pull_adopt(p, NULL, err);
+	r = vn_pull_drop_update(p, err);
+	if (r == 0)
+		r = vn_pull_adopt(p, NULL, err);
 	return vn_pull_end(p, r < 0 ? r : roll_back(p, release, err), err);
 }
 

@@ -33,7 +33,8 @@ const struct vn_events *vn_pull_events(struct vn_pull *p);
 
 /* ---- clock.c: seconds since 1970 */
 int64_t vn_pull_clock(void);
-/* Never before the latest time that this device has seen. */
+#define VN_CLOCK_SET 1767225600       /* 2026: a clock that says less, before this program existed, was never set */
+/* As the clock says, or the latest time that this device has seen while the clock is not set. */
 int64_t vn_pull_time(struct vn_pull *p);
 /* Seconds that the windows' zone is east of UTC. */
 int64_t vn_pull_zone(const struct vn_pull *p, int64_t now);
@@ -100,6 +101,8 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
+/* An update that is not wanted any more leaves nothing behind. */
+int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err);
 void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT]);
 /* Opens a release's image on the shelf. The source outlives the image. */
 int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define SANE_TIME 1577836800          /* 2020: a clock that says less was never set */
 #define OVERHEAD 8192                 /* handshake, headers and small documents of one run, for money that was reserved */
 
 const struct vn_events *vn_pull_events(struct vn_pull *p)
@@ -63,6 +62,11 @@ static int check_identity(struct vn_pull *p, struct vn_err *err)
 		vn_fail(err, VN_EUSAGE, "%s belongs to the engine %s, not %s", p->config.state, j->engine, p->config.engine);
 		return vn_hint(err, "Another engine takes a state folder of its own: --state DIR.");
 	}
+	bool folder = !strcmp(p->config.engine, "oci") || !strcmp(p->config.engine, "rootfs");
+	if (folder && *j->folder && p->config.endpoint && strcmp(j->folder, p->config.endpoint))
+		return vn_fail(err, VN_EUSAGE, "%s belongs to the folder %s, not %s", p->config.state, j->folder, p->config.endpoint);
+	if (folder && p->config.endpoint)
+		snprintf(j->folder, sizeof(j->folder), "%s", p->config.endpoint);
 	snprintf(j->repository, sizeof(j->repository), "%s", p->repository);
 	snprintf(j->reference, sizeof(j->reference), "%s", p->public_name);
 	snprintf(j->engine, sizeof(j->engine), "%s", p->config.engine);
@@ -74,7 +78,7 @@ static void settle_money(struct vn_pull *p)
 {
 	struct vn_journal *j = &p->journal;
 	int64_t start = vn_month_start(vn_pull_time(p), p->config.first_day);
-	if (start != j->month && start >= SANE_TIME) {
+	if (start != j->month && start >= VN_CLOCK_SET) {
 		j->month = start;
 		j->month_bytes = 0;
 	}
@@ -174,7 +178,7 @@ static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 	j->error[0] = 0;
 	j->error_status = 0;
 	j->failures = 0;
-	if (vn_pull_clock() >= SANE_TIME)
+	if (vn_pull_clock() >= VN_CLOCK_SET)
 		j->latest = now;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define EMPTY_INDEX "{\"schemaVersion\":2,\"mediaType\":\"" VN_MT_OCI_INDEX "\",\"manifests\":[]}"
 
@@ -79,7 +80,8 @@ static int shelf_expect(struct vn_sink *k, const struct vn_manifest *m, const st
 	if (!s->base)
 		return vn_nomem(err);
 	present = present < m->nlayers ? present : m->nlayers;
-	for (size_t i = 0; i < present; i++) {
+	/* the shelf is the engine: what it has is looked at blob by blob */
+	for (size_t i = 0; s->engine->ops->files && i < present; i++) {
 		/* a blob that a layer further up stands for as well is needed */
 		bool again = false;
 		for (size_t j = present; j < m->nlayers; j++)
@@ -90,6 +92,21 @@ static int shelf_expect(struct vn_sink *k, const struct vn_manifest *m, const st
 	s->nbase = n;
 	*s->ret_present = present;
 	return 0;
+}
+
+/* A blob that is to be part of another image is whole; one that is not goes. */
+static bool is_whole(const char *path, const struct vn_desc *desc)
+{
+	struct vn_err ignored = { 0 };
+	VN_AUTO_IN *in = NULL;
+	int r = vn_in_file(path, &in, &ignored);
+	if (r == 0)
+		r = vn_in_verify(vn_steal(in), &desc->digest, desc->size, "it", &in, &ignored);
+	if (r == 0)
+		r = vn_in_drain(in, &ignored);
+	if (r == -VN_EDIGEST)
+		unlink(path);
+	return r == 0;
 }
 
 static int shelf_has(struct vn_sink *k, const struct vn_desc *desc, bool *ret, struct vn_err *err)
@@ -103,7 +120,7 @@ static int shelf_has(struct vn_sink *k, const struct vn_desc *desc, bool *ret, s
 	int r = vn_shelf_path(s->dir, &desc->digest, &path, err);
 	if (r < 0)
 		return r;
-	*ret = there || (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (desc->size < 0 || st.st_size == desc->size));
+	*ret = there || (stat(path, &st) == 0 && S_ISREG(st.st_mode) && is_whole(path, desc));
 	return 0;
 }
 

@@ -23,13 +23,13 @@ int vn_shelf_put(const char *dir, const void *bytes, size_t len, struct vn_diges
 int vn_shelf_list(const char *dir, const char *prefix, const struct vn_desc *images, const char *const *tags, size_t n,
 		  struct vn_err *err);
 
-/* Removes every blob that neither a kept manifest nor an entry of index.json needs. `layer` tells, for a layer of a kept manifest, whether
- * its blob stays. Stops with an error, and removes nothing, when something cannot be read. */
+/* Removes every blob that neither a kept manifest nor an entry of index.json needs; with `only`, of the blobs that this manifest needs.
+ * Stops with an error, and removes nothing, when something cannot be read. */
 struct vn_shelf_keep {
 	struct vn_digest manifest;
 	size_t base;                 /* layers at its bottom whose blobs need not stay */
 };
-int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, bool dry_run,
+int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, const struct vn_digest *only, bool dry_run,
 		     void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err);
 /* Hashes every blob there. `tell` hears of the bad ones, with what is wrong, and of all others with NULL. */
 int vn_shelf_verify(const char *dir, void (*tell)(void *user, const char *digest, uint64_t bytes, const char *problem), void *user,

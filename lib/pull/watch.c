@@ -40,7 +40,8 @@ int64_t vn_pull_next_time(struct vn_pull *p, bool failed)
 	if (failed) {
 		vn_random(&random, sizeof(random), &ignored);
 		int64_t wait = vn_backoff(p->journal.failures ? p->journal.failures - 1 : 0, FIRST_RETRY, every, random);
-		return now + (p->wire.retry_after > wait ? p->wire.retry_after : wait);
+		int64_t asked = p->wire.retry_after < VN_DAY ? p->wire.retry_after : VN_DAY;
+		return now + (asked > wait ? asked : wait);
 	}
 	device_name(name);
 	return now - now % every + every + vn_splay(name, splay);
@@ -49,9 +50,7 @@ int64_t vn_pull_next_time(struct vn_pull *p, bool failed)
 static int open_locked(const struct vn_pull *p, int *ret, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
-	int r = vn_fs_mkdirs(p->config.state, 0700, err);
-	if (r == 0)
-		r = vn_asprintf(&path, err, "%s/" WATCH_FILE, p->config.state);
+	int r = vn_asprintf(&path, err, "%s/" WATCH_FILE, p->config.state);
 	if (r < 0)
 		return r;
 	VN_AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -73,7 +72,7 @@ int vn_pull_wake(struct vn_pull *p, struct vn_err *err)
 {
 	VN_AUTO_CLOSE int fd = -1;
 	VN_AUTO_FREE char *path = NULL;
-	int r = open_locked(p, &fd, err);
+	int r = vn_fs_exists(p->config.state) ? open_locked(p, &fd, err) : 0;
 	if (r == 0) {
 		vn_fail(err, VN_ENOTFOUND, "nobody watches %s", p->config.state);
 		return vn_hint(err, "`veneer-pull once` asks now; `veneer-pull watch` keeps asking.");
@@ -98,7 +97,7 @@ static int sleep_until(struct vn_pull *p, int notify, int64_t until, struct vn_e
 			return 0;
 		int64_t left = until - vn_pull_clock(), most = p->config.every + p->config.splay + MOST_SLEEP;
 		/* a clock that was set back must not put a device to sleep for years */
-		if (left <= 0 || left > most + p->wire.retry_after + 8 * VN_DAY)
+		if (left <= 0 || left > most + VN_DAY)
 			return 0;
 		struct pollfd fd = { .fd = notify, .events = POLLIN };
 		int n = poll(&fd, 1, (int)((left < MOST_SLEEP ? left : MOST_SLEEP) * 1000));
@@ -126,7 +125,9 @@ int vn_pull_watch(struct vn_pull *p, int (*tick)(void *user, int result, const s
 	VN_AUTO_CLOSE int watching = -1;
 	VN_AUTO_CLOSE int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	const struct vn_pull_once_options once = { .size = sizeof(once) };
-	int r = open_locked(p, &watching, err);
+	int r = vn_fs_mkdirs(p->config.state, 0700, err);
+	if (r == 0)
+		r = open_locked(p, &watching, err);
 	if (r == 0 && (notify < 0 || inotify_add_watch(notify, p->config.state, IN_CREATE | IN_MOVED_TO) < 0))
 		r = vn_fail_sys(err, VN_EIO, "cannot watch %s", p->config.state);
 	int64_t next = first_time(p);
