@@ -60,22 +60,26 @@ power_back() {
     power_mount "$1"
 }
 
-# Whoever was on the disk has been killed, and may take a moment to be gone.
 power_unmount() {
-    local i dir
+    local dir
     while read -r _ dir _; do
         case $dir in "$run_dir/$1/fs"/*) umount -l "$dir" 2>/dev/null || true ;; esac
     done < <(sort -r -k2 /proc/mounts)
+    unmount "$run_dir/$1/fs"
+}
+# Whoever was there has been killed, and may take a moment to be gone; so may the loop device.
+unmount() {
+    local i
     for ((i = 0; i < 100; i++)); do
-        if umount "$run_dir/$1/fs" 2>/dev/null; then return 0; fi
+        if umount "$1" 2>/dev/null; then return 0; fi
         sleep 0.1
     done
-    die "$run_dir/$1/fs is in use"
+    die "$1 is in use"
 }
 
 power_off() {
     power_unmount "$1"
-    umount "$run_dir/$1/disk"
+    unmount "$run_dir/$1/disk"
 }
 
 # ---- write points
@@ -94,7 +98,7 @@ fault_points() { od -An -tu8 "$fault_counter" | tr -d ' '; }
 # faulty [NAME=VALUE]... COMMAND...: COMMAND below the shim; the names without their "FAULT_".
 faulty() {
     local set=()
-    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | PAUSE | CLOCK | LOG) true ;; *) false ;; esac do
+    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | PAUSE | LAZY | CLOCK | LOG) true ;; *) false ;; esac do
         set+=("FAULT_$1")
         shift
     done
