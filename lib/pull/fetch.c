@@ -242,7 +242,9 @@ static int copy_image(struct vn_pull *p, struct vn_news *n, size_t *ret_present,
 	}
 	if (r == 0)
 		r = vn_copy_blob(n->staged, &image.manifest.config, NULL, sink, "configuration", NULL, err);
-	return r < 0 ? r : sink->ops->put_manifest(sink, &image.desc, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, true, err);
+	if (r < 0)
+		return r;
+	return sink->ops->put_manifest(sink, &image.desc, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, true, err);
 }
 
 /* ---- the release that it became */

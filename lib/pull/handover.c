@@ -144,7 +144,8 @@ static int reject(struct vn_pull *p, struct vn_err *err)
 	struct vn_err kept = *err;
 	if (vn_pull_save(p, &why) < 0)
 		vn_warn(vn_pull_events(p), "%s", why.text);
-	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and what ran before still does: %.400s", vn_pull_called(&r, called), kept.text);
+	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and what ran before still does: %.400s", vn_pull_called(&r, called),
+		kept.text);
 	return vn_hint(err, "It is left alone until %s names another one; `veneer-pull once --now` tries it again.", p->public_name);
 }
 

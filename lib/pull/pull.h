@@ -30,12 +30,22 @@ struct vn_pull {
 	struct vn_pull_finding *findings;
 };
 const struct vn_events *vn_pull_events(struct vn_pull *p);
-/* Seconds since 1970, never before the latest time that this device has seen. */
+
+/* ---- clock.c: seconds since 1970 */
+int64_t vn_pull_clock(void);
+/* Never before the latest time that this device has seen. */
 int64_t vn_pull_time(struct vn_pull *p);
+/* Seconds that the windows' zone is east of UTC. */
+int64_t vn_pull_zone(const struct vn_pull *p, int64_t now);
 
 /* ---- pull.c */
 /* Takes the names out of a reference. */
 int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err);
+
+/* ---- once.c */
+void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);
+/* What runs now, and what did `before`. */
+int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struct vn_err *err);
 
 /* ---- session.c: one run over the state folder */
 /* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */

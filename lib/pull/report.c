@@ -266,7 +266,7 @@ static int add_label(struct vn_buf *out, const char *name, const char *value, st
 static int metrics_text(const struct vn_pull *p, struct vn_buf *out, struct vn_err *err)
 {
 	const struct vn_journal *j = &p->journal;
-	const struct vn_release *active = vn_digest_none(&j->active) ? NULL : vn_journal_release((struct vn_journal *)(uintptr_t)j, &j->active);
+	const struct vn_release *active = vn_journal_active((struct vn_journal *)(uintptr_t)j);
 	bool well = !*j->error && !*j->waits && j->update.step == VN_STEP_IDLE && active;
 	int r = metric(out, "up_to_date", "1 when the release that the reference names runs here.", "gauge", well, err);
 	if (r == 0)

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 
 #define SANE_TIME 1577836800          /* 2020: a clock that says less was never set */
 #define OVERHEAD 8192                 /* handshake, headers and small documents of one run, for money that was reserved */
@@ -19,12 +18,6 @@
 const struct vn_events *vn_pull_events(struct vn_pull *p)
 {
 	return p->events.tell ? &p->events : NULL;
-}
-
-int64_t vn_pull_time(struct vn_pull *p)
-{
-	int64_t now = (int64_t)time(NULL);
-	return now > p->journal.latest ? now : p->journal.latest;
 }
 
 /* ---- the lock */
@@ -181,7 +174,7 @@ static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 	j->error[0] = 0;
 	j->error_status = 0;
 	j->failures = 0;
-	if ((int64_t)time(NULL) >= SANE_TIME)
+	if (vn_pull_clock() >= SANE_TIME)
 		j->latest = now;
 }
 

@@ -14,8 +14,8 @@ static struct vn_digest digest_of(int n)
 
 static struct vn_release release_of(int n)
 {
-	struct vn_release r = { .manifest = digest_of(n), .image = digest_of(n + 1000), .channel = digest_of(n + 2000), .counter = (uint64_t)n,
-				.layers = 3, .base = 2, .installed = 1700000000 + n };
+	struct vn_release r = { .manifest = digest_of(n), .image = digest_of(n + 1000), .channel = digest_of(n + 2000),
+				.counter = (uint64_t)n, .layers = 3, .base = 2, .installed = 1700000000 + n };
 	snprintf(r.name, sizeof(r.name), "edge.example.io/app:veneer-%d", n);
 	snprintf(r.label, sizeof(r.label), "iot-%d", n);
 	snprintf(r.how, sizeof(r.how), "delta");

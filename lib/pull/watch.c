@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FIRST_RETRY 30               /* seconds, doubled with each failure */
@@ -37,7 +36,7 @@ int64_t vn_pull_next_time(struct vn_pull *p, bool failed)
 	char name[128];
 	struct vn_err ignored = { 0 };
 	uint64_t random = 0;
-	int64_t now = (int64_t)time(NULL), every = p->config.every, splay = p->config.splay < every ? p->config.splay : every;
+	int64_t now = vn_pull_clock(), every = p->config.every, splay = p->config.splay < every ? p->config.splay : every;
 	if (failed) {
 		vn_random(&random, sizeof(random), &ignored);
 		int64_t wait = vn_backoff(p->journal.failures ? p->journal.failures - 1 : 0, FIRST_RETRY, every, random);
@@ -97,7 +96,7 @@ static int sleep_until(struct vn_pull *p, int notify, int64_t until, struct vn_e
 	for (;;) {
 		if (unlink(wake) == 0)
 			return 0;
-		int64_t left = until - (int64_t)time(NULL), most = p->config.every + p->config.splay + MOST_SLEEP;
+		int64_t left = until - vn_pull_clock(), most = p->config.every + p->config.splay + MOST_SLEEP;
 		/* a clock that was set back must not put a device to sleep for years */
 		if (left <= 0 || left > most + p->wire.retry_after + 8 * VN_DAY)
 			return 0;
@@ -115,7 +114,7 @@ static int64_t first_time(struct vn_pull *p)
 {
 	struct vn_err ignored = { 0 };
 	char name[128];
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = vn_pull_clock();
 	if (vn_pull_look(p, &ignored) == 0 && p->journal.next_poll > now && p->journal.next_poll <= now + p->config.every + p->config.splay)
 		return p->journal.next_poll;
 	device_name(name);

@@ -13,7 +13,7 @@ p() {
     rc=0
     "$veneer_pull" "$1" --engine moby --endpoint "unix://$run_dir/car/sock" --state "$state" "${@:2}" >"$out" 2>"$err" || rc=$?
 }
-once() { p once --plain-http --format json "$@" "$repo:prod"; }
+once() { p once --plain-http --format json "$repo:prod"; }
 answers() { is "$1" "$(answers_of car "$repo:prod" | sha256sum)" "$(scene_answers "tempanomaly-small-$2" | sha256sum)"; }
 tags() { on car images --format '{{.Tag}}' | sort | xargs; }
 

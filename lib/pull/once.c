@@ -1,0 +1,360 @@
+/* One poll, and the update that it leads to; from the registry or from a file. */
+#include "pull/news.h"
+#include "pull/pull.h"
+#include "pull/shelf.h"
+#include "store/store.h"
+#include "util/cleanup.h"
+#include "util/fs.h"
+#include "util/limits.h"
+#include "util/num.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int open_registry(struct vn_pull *p, struct vn_source **ret, struct vn_err *err)
+{
+	const struct vn_registry_options o = { .authfile = p->config.authfile, .cacert = p->config.cacert,
+					       .plain_http = p->config.plain_http, .insecure = p->config.insecure,
+					       .memory = p->memory, .frugal = true, .wire = &p->wire };
+	return vn_registry_source_open(&p->ref, &o, vn_pull_events(p), ret, err);
+}
+
+/* Until which gate opens an update waits; "" = none is closed. */
+static int say_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int say_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(p->journal.waits, sizeof(p->journal.waits), fmt, args);
+	va_end(args);
+	p->report.outcome = VN_PULL_WAITS;
+	p->report.why = vn_arena_text(&p->report_arena, p->journal.waits, err);
+	vn_pull_tell(p, "waits", NULL, p->journal.waits, 0);
+	return p->report.why ? vn_pull_say(p, err, "Nothing is fetched now: %s.", p->journal.waits) : -(int)err->code;
+}
+
+/* Gates that keep the network quiet altogether. 1: one is closed. */
+static int closed(struct vn_pull *p, struct vn_err *err)
+{
+	int64_t now = vn_pull_time(p), wait;
+	char at[VN_TIME_TEXT], used[VN_SIZE_TEXT], most[VN_SIZE_TEXT];
+	int r = 0;
+	if (p->config.inhibit && vn_fs_exists(p->config.inhibit))
+		r = say_waits(p, err, "%s is there", p->config.inhibit);
+	else if (!vn_windows_open(&p->config.windows, vn_week_seconds(now, vn_pull_zone(p, now)), &wait))
+		r = say_waits(p, err, "the next window opens at %s", vn_time_text(now + wait, at));
+	else if (p->config.month_budget && p->journal.month_bytes >= p->config.month_budget)
+		r = say_waits(p, err, "%s of %s are used up this month", vn_size_text(p->journal.month_bytes, used),
+			      vn_size_text(p->config.month_budget, most));
+	else
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+/* What fetching that many bytes takes on the wire: headers, acknowledgements, a handshake. */
+static uint64_t on_the_wire(uint64_t bytes)
+{
+	return bytes + bytes / 12 + 8192;
+}
+
+/* 1: the money says no. Else it is reserved. */
+static int reserve(struct vn_pull *p, uint64_t need, struct vn_err *err)
+{
+	uint64_t want = on_the_wire(need), most = p->config.month_budget;
+	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], c[VN_SIZE_TEXT];
+	int r;
+	vn_pull_account(p);
+	if (!p->now && p->config.update_budget && want > p->config.update_budget)
+		r = say_waits(p, err, "the update takes %s, and \"budget\" allows %s for one", vn_size_text(want, a),
+			      vn_size_text(p->config.update_budget, b));
+	else if (!p->now && most && p->journal.month_bytes + want > most)
+		r = say_waits(p, err, "the update takes %s, and of %s this month %s are used", vn_size_text(want, a), vn_size_text(most, b),
+			      vn_size_text(p->journal.month_bytes, c));
+	else {
+		p->journal.reserved = want;
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int is_current(struct vn_pull *p, const struct vn_release *active, struct vn_err *err)
+{
+	char called[200];
+	p->journal.waits[0] = 0;
+	if (p->journal.update.step != VN_STEP_IDLE) {
+		p->journal.update = (struct vn_update){ .step = VN_STEP_IDLE };
+		int r = vn_staging_clear(p->staging, err);
+		if (r < 0)
+			return r;
+	}
+	p->report.outcome = VN_PULL_CURRENT;
+	p->report.digest = vn_arena_text(&p->report_arena, active->manifest.text, err);
+	if (!p->report.digest)
+		return -(int)err->code;
+	return vn_pull_say(p, err, "%s runs, and is what %s names.", vn_pull_called(active, called), p->public_name);
+}
+
+int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struct vn_err *err)
+{
+	const struct vn_release *r = vn_journal_active(&p->journal);
+	char called[200], size[VN_SIZE_TEXT];
+	if (!r)
+		return vn_fail(err, VN_EIO, "no release is active after the update");
+	p->report.outcome = p->config.staged ? VN_PULL_STAGED : VN_PULL_UPDATED;
+	p->report.digest = vn_arena_text(&p->report_arena, r->manifest.text, err);
+	p->report.previous = vn_arena_text(&p->report_arena, before->text, err);
+	if (!p->report.digest || !p->report.previous)
+		return -(int)err->code;
+	return vn_pull_say(p, err, "%s %s (%s, %s on the wire).", vn_pull_called(r, called),
+			   p->config.staged ? "is in place; the next start runs it" : "runs", r->how, vn_size_text(r->bytes, size));
+}
+
+/* An update that lies on the shelf is brought to its end without asking anybody. */
+static int finish_begun(struct vn_pull *p, struct vn_err *err)
+{
+	const struct vn_digest before = p->journal.active;
+	int r = vn_pull_hand_over(p, err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
+}
+
+/* A new target begins with an empty staging folder. */
+static int aim(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	if (u->step != VN_STEP_IDLE && vn_digest_equal(&u->release.channel, &n->root.digest))
+		return 0;
+	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	u->release.channel = n->root.digest;
+	return vn_staging_clear(p->staging, err);
+}
+
+/* PLANNED, then FETCHING: what it is and what it takes is written down before a byte of it comes. 1: it waits. */
+static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	struct vn_update *u = &p->journal.update;
+	bool again = u->step != VN_STEP_IDLE;
+	u->release.manifest = n->target.digest;
+	u->release.counter = n->proof.has_release ? n->proof.release : 0;
+	u->from = n->has_delta ? n->delta.source : (struct vn_digest){ "" };
+	u->import = n->import;
+	u->need = n->need;
+	vn_pull_private_name(p, &n->target.digest, u->release.name);
+	int r = n->import ? 0 : reserve(p, n->need, err);
+	if (r != 0)
+		return r;
+	if (!again) {
+		u->step = VN_STEP_PLANNED;
+		r = vn_pull_save(p, err);
+		if (r == 0)
+			vn_pull_tell(p, "planned", &u->release, n->has_delta ? "delta" : "full", n->need);
+	}
+	if (r < 0)
+		return r;
+	u->step = VN_STEP_FETCHING;
+	u->have = vn_staging_bytes(p->staging);
+	r = vn_pull_save(p, err);
+	if (r == 0)
+		vn_pull_tell(p, "fetching", &u->release, n->has_delta ? "delta" : "full", n->need);
+	return r;
+}
+
+static bool delta_is_bad(int r)
+{
+	return r == -VN_EDIGEST || r == -VN_EFORMAT || r == -VN_ELIMIT || r == -VN_EUNSAFE || r == -VN_ENOTFOUND;
+}
+
+/* A delta that does not do costs bytes and never correctness. */
+static int fetch(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	bool delta = n->has_delta;
+	int r = plan(p, n, err);
+	if (r == 0)
+		r = vn_news_fetch(p, n, err);
+	if (!delta || !delta_is_bad(r))
+		return r;
+	vn_warn(vn_pull_events(p), "the delta does not do, so the image itself is fetched: %s", err->text);
+	*err = (struct vn_err){ 0 };
+	p->journal.update.delta_failed = true;
+	vn_ocidelta_release(&n->delta);
+	n->has_delta = false;
+	r = vn_news_find(p, n, err);
+	if (r == 0)
+		r = plan(p, n, err);
+	return r == 0 ? vn_news_fetch(p, n, err) : r;
+}
+
+/* The image under another manifest: nothing is to be fetched. */
+static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn_err *err)
+{
+	struct vn_release *active = vn_journal_active(&p->journal);
+	VN_AUTO(vn_image) image = { 0 };
+	*ret = false;
+	if (!active || n->has_delta)
+		return 0;
+	int r = vn_image_open_child(n->staged, &n->target, NULL, &image, err);
+	if (r < 0)
+		return r;
+	*ret = vn_digest_equal(&image.manifest.config.digest, &active->image);
+	if (!*ret)
+		return 0;
+	struct vn_digest put;
+	r = vn_shelf_put(p->shelf, vn_buf_text(&image.config_bytes), image.config_bytes.len, &put, err);
+	if (r == 0)
+		r = vn_shelf_put(p->shelf, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, &put, err);
+	if (r < 0)
+		return r;
+	active->manifest = image.desc.digest;
+	active->channel = n->root.digest;
+	active->layers = active->base = image.nlayers;
+	p->journal.active = active->manifest;
+	return vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
+}
+
+/* What would happen. */
+static int say_plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	char size[VN_SIZE_TEXT];
+	p->report.outcome = VN_PULL_WAITS;
+	p->report.dry_run = true;
+	return vn_pull_say(p, err, "%s names %.19s: %s would be fetched, %s.", p->public_name, n->target.digest.text,
+			   vn_size_text(n->need, size), n->has_delta ? "a delta against what runs" : "layers that the engine lacks");
+}
+
+/* There is news, and nothing has been decided about it. */
+static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	const struct vn_digest before = p->journal.active;
+	bool same = false;
+	int r = vn_news_prove(p, n, err);
+	if (r < 0)
+		return r;
+	struct vn_release *held = vn_journal_release(&p->journal, &n->target.digest);
+	if (held && !p->dry_run) {
+		held->channel = n->root.digest;
+		if (n->proof.has_release)
+			held->counter = n->proof.release;
+		r = vn_digest_equal(&held->manifest, &p->journal.active) ? is_current(p, held, err) :
+									     vn_pull_activate(p, &n->target.digest, "active", err);
+		return r < 0 || vn_digest_equal(&before, &p->journal.active) ? r : vn_pull_say_updated(p, &before, err);
+	}
+	r = aim(p, n, err);
+	if (r == 0)
+		r = vn_news_find(p, n, err);
+	if (r == 0)
+		r = same_image(p, n, &same, err);
+	if (r == 0 && same)
+		return is_current(p, vn_journal_active(&p->journal), err);
+	if (r == 0 && p->dry_run)
+		return say_plan(p, n, err);
+	if (r == 0)
+		r = fetch(p, n, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = vn_pull_hand_over(p, err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
+}
+
+static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	const struct vn_release *active = vn_journal_active(&p->journal);
+	p->journal.asked = n->root.digest;
+	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
+		p->journal.refused = (struct vn_digest){ "" };
+	if (active && vn_digest_equal(&active->channel, &n->root.digest))
+		return is_current(p, active, err);
+	if (p->journal.pinned)
+		return say_waits(p, err, "this device is pinned to what runs");
+	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
+		p->report.outcome = VN_PULL_REFUSED_BEFORE;
+		snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
+		return vn_pull_say(p, err, "%s names what was refused or rolled back here before; it is left alone.", p->public_name);
+	}
+	return take_news(p, n, err);
+}
+
+/* `channel` is owned. */
+static int poll_channel(struct vn_pull *p, struct vn_source *channel, bool import, struct vn_err *err)
+{
+	VN_AUTO(vn_news) n = { .channel = channel, .import = import };
+	int r = vn_pull_adopt(p, channel, err);
+	if (r == 0)
+		r = vn_news_ask(p, &n, err);
+	if (r < 0)
+		return r;
+	if (!import)
+		p->journal.last_poll = vn_pull_time(p);
+	return decide(p, &n, err);
+}
+
+void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o)
+{
+	p->now = o && o->now;
+	p->dry_run = o && o->dry_run;
+	p->allow_downgrade = o && o->allow_downgrade;
+}
+
+static bool is_begun(const struct vn_pull *p)
+{
+	return p->journal.update.step >= VN_STEP_VERIFIED && !p->dry_run;
+}
+
+int vn_pull_once(struct vn_pull *p, const struct vn_pull_once_options *options, struct vn_err *err)
+{
+	struct vn_source *channel = NULL;
+	vn_pull_take_options(p, options);
+	int r = vn_pull_begin(p, "once", err);
+	if (r < 0)
+		return r;
+	if (is_begun(p))
+		return vn_pull_end(p, finish_begun(p, err), err);
+	r = p->now ? 0 : closed(p, err);
+	if (r == 0)
+		r = open_registry(p, &channel, err);
+	if (r == 0)
+		r = poll_channel(p, channel, false, err);
+	return vn_pull_end(p, r < 0 ? r : 0, err);
+}
+
+/* A folder or an archive; the tag that is followed if it is in it, else its only image. */
+static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret, struct vn_err *err)
+{
+	struct stat st;
+	struct vn_err why = { 0 };
+	if (stat(file, &st) < 0)
+		return vn_fail_sys(err, VN_ENOTFOUND, "cannot open %s", file);
+	for (int tagged = 1; tagged >= 0; tagged--) {
+		VN_AUTO_FREE char *text = NULL;
+		VN_AUTO(vn_ref) ref = { 0 };
+		int r = vn_asprintf(&text, err, "%s:%s%s%s", S_ISDIR(st.st_mode) ? "oci" : "oci-archive", file, tagged ? ":" : "",
+				    tagged ? p->ref.tag : "");
+		if (r == 0)
+			r = vn_ref_parse(text, &ref, err);
+		if (r < 0)
+			return r;
+		why = (struct vn_err){ 0 };
+		r = S_ISDIR(st.st_mode) ? vn_layout_source_open(&ref, vn_pull_events(p), ret, &why) :
+					  vn_oci_archive_source_open(&ref, vn_pull_events(p), ret, &why);
+		if (r == 0)
+			return 0;
+		if (r != -VN_ENOTFOUND)
+			break;
+	}
+	*err = why;
+	return -(int)err->code;
+}
+
+int vn_pull_import(struct vn_pull *p, const char *file, const struct vn_pull_once_options *options, struct vn_err *err)
+{
+	struct vn_source *channel = NULL;
+	vn_pull_take_options(p, options);
+	int r = vn_pull_begin(p, "import", err);
+	if (r < 0)
+		return r;
+	if (is_begun(p))
+		return vn_pull_end(p, finish_begun(p, err), err);
+	r = open_file(p, file, &channel, err);
+	if (r == 0)
+		r = poll_channel(p, channel, true, err);
+	return vn_pull_end(p, r < 0 ? r : 0, err);
+}
