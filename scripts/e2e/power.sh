@@ -61,11 +61,17 @@ power_back() {
 }
 
 power_unmount() {
-    local dir
+    local dir i
     while read -r _ dir _; do
         case $dir in "$run_dir/$1/fs"/*) umount -l "$dir" 2>/dev/null || true ;; esac
     done < <(sort -r -k2 /proc/mounts)
     unmount "$run_dir/$1/fs"
+    # a mount on it that lingers keeps the old file system alive, which would write to what survives
+    for ((i = 0; i < 200; i++)); do
+        [ -n "$(losetup -j "$run_dir/$1/disk/disk")" ] || return 0
+        sleep 0.1
+    done
+    die "the loop device of $run_dir/$1 stays"
 }
 # Whoever was there has been killed, and may take a moment to be gone; so may the loop device.
 unmount() {
@@ -77,9 +83,15 @@ unmount() {
     die "$1 is in use"
 }
 
+# power_off NAME: the end of this disk; fails when its file system is not sound, which it is after every cut.
 power_off() {
+    local d=$run_dir/$1
     power_unmount "$1"
-    unmount "$run_dir/$1/disk"
+    unmount "$d/disk"
+    case $(cat "$d/kind") in
+    ext4) e2fsck -fn "$d/live" ;;
+    btrfs) btrfs check "$d/live" ;;
+    esac
 }
 
 # ---- write points

@@ -162,7 +162,7 @@ for e in "${engines[@]}"; do
         is "$e on $kind: the next run always brings the new release" "$stuck" 0
         [ "$e $kind" != "oci ext4" ] || without_syncs
         engine_stop
-        power_off "$name"
+        check "$e on $kind: the file system itself is sound" power_off "$name"
         rm -rf "${run_dir:?}/$name"
     done
 done
