@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Docker's `image prune -a` takes names away from a used image, in their order, until one is left: ours come first, so that the one
+ * that is left is the orchestrator's. */
 void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT])
 {
-	snprintf(ret, VN_PULL_TEXT, "%.400s:veneer-%.12s", p->repository, vn_digest_hex(manifest));
+	snprintf(ret, VN_PULL_TEXT, "%.400s:0-veneer-%.12s", p->repository, vn_digest_hex(manifest));
 }
 
 int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,
@@ -163,9 +165,28 @@ static int check(struct vn_pull *p, struct vn_err *err)
 }
 
 /* ---- switch */
+/* Of what ran until now only the public name may be left. */
+static int keep_name(struct vn_pull *p, struct vn_err *err)
+{
+	const struct vn_release *active = vn_journal_active(&p->journal);
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err why = { 0 };
+	if (!active)
+		return 0;
+	int r = p->engine->ops->look(p->engine, active->name, &held, &why);
+	vn_held_release(&held);
+	if (r != -VN_ENOTFOUND || p->engine->ops->look(p->engine, p->public_name, &held, &why) < 0)
+		return 0;
+	bool same = vn_digest_equal(&held.image, &active->image);
+	vn_held_release(&held);
+	return same ? p->engine->ops->name_as(p->engine, p->public_name, active->name, err) : 0;
+}
+
 static int give_name(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
 {
-	int rc = p->engine->ops->name_as(p->engine, r->name, p->public_name, err);
+	int rc = keep_name(p, err);
+	if (rc == 0)
+		rc = p->engine->ops->name_as(p->engine, r->name, p->public_name, err);
 	return rc < 0 ? vn_wrap(err, "switching %s", p->public_name) : p->engine->ops->sync(p->engine, err);
 }
 

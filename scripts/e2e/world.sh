@@ -327,7 +327,7 @@ ctr_on() {
 }
 
 # podman_args DEVICE: what makes a podman of its own, which needs no service.
-podman_args() { printf -- '--root %s/data --runroot %s/run --storage-driver vfs' "$run_dir/$1" "$run_dir/$1"; }
+podman_args() { printf -- '--root %s/data --runroot %s/run --storage-driver vfs\n' "$run_dir/$1" "$run_dir/$1"; }
 
 # podman_on DEVICE PODMAN-ARGUMENTS...
 podman_on() {
