@@ -60,22 +60,38 @@ power_back() {
     power_mount "$1"
 }
 
-# Whoever was on the disk has been killed, and may take a moment to be gone.
 power_unmount() {
-    local i dir
+    local dir i
     while read -r _ dir _; do
         case $dir in "$run_dir/$1/fs"/*) umount -l "$dir" 2>/dev/null || true ;; esac
     done < <(sort -r -k2 /proc/mounts)
-    for ((i = 0; i < 100; i++)); do
-        if umount "$run_dir/$1/fs" 2>/dev/null; then return 0; fi
+    unmount "$run_dir/$1/fs"
+    # a mount on it that lingers keeps the old file system alive, which would write to what survives
+    for ((i = 0; i < 200; i++)); do
+        [ -n "$(losetup -j "$run_dir/$1/disk/disk")" ] || return 0
         sleep 0.1
     done
-    die "$run_dir/$1/fs is in use"
+    die "the loop device of $run_dir/$1 stays"
+}
+# Whoever was there has been killed, and may take a moment to be gone; so may the loop device.
+unmount() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        if umount "$1" 2>/dev/null; then return 0; fi
+        sleep 0.1
+    done
+    die "$1 is in use"
 }
 
+# power_off NAME: the end of this disk; fails when its file system is not sound, which it is after every cut.
 power_off() {
+    local d=$run_dir/$1
     power_unmount "$1"
-    umount "$run_dir/$1/disk"
+    unmount "$d/disk"
+    case $(cat "$d/kind") in
+    ext4) e2fsck -fn "$d/live" ;;
+    btrfs) btrfs check "$d/live" ;;
+    esac
 }
 
 # ---- write points
@@ -94,7 +110,7 @@ fault_points() { od -An -tu8 "$fault_counter" | tr -d ' '; }
 # faulty [NAME=VALUE]... COMMAND...: COMMAND below the shim; the names without their "FAULT_".
 faulty() {
     local set=()
-    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | PAUSE | CLOCK | LOG) true ;; *) false ;; esac do
+    while case ${1%%=*} in AT | DO | ON | CUT | CONTROL | PAUSE | LAZY | CLOCK | LOG) true ;; *) false ;; esac do
         set+=("FAULT_$1")
         shift
     done

@@ -131,5 +131,5 @@ for kind in ext4 btrfs; do
     echo x >"$fs/file"
     sync "$fs/file"
     less "$kind: a sync is a flush of the disk" "$before" "$(awk '{ print $3 }' "$run_dir/$kind/disk/control")"
-    power_off "$kind"
+    check "$kind: the file system itself is sound" power_off "$kind"
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The connection is cut after every so many bytes of an update: the next run goes on where it ended.
 #
-# VENEER_CUT_STEP  bytes from one cut to the next [16384]; 1024 is the whole proof
+# VENEER_CUT_STEP  bytes from one cut to the next [32768]; 1024 is the whole proof
 # shellcheck disable=SC2034
 without_scene=1
 # shellcheck source=scripts/e2e/world.sh
@@ -15,7 +15,7 @@ in_own_network "$0" "$@" || true
 # shellcheck source=scripts/e2e/device.sh
 . "$e2e_dir/device.sh"
 
-step=${VENEER_CUT_STEP:-16384}
+step=${VENEER_CUT_STEP:-32768}
 narrow_network
 memory=$(in_memory)
 device_scene

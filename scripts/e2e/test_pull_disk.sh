@@ -2,7 +2,7 @@
 # A full or failing disk, short writes at every write point, a read-only folder, a clock in 1970: what runs stays, what went
 # wrong is said, and when the disk is well again the update comes.
 #
-# VENEER_FAULTS         how many, over all engines [120]
+# VENEER_FAULTS         how many, over all engines [84]
 # VENEER_FAULT_ENGINES  ["oci rootfs"]
 # shellcheck disable=SC2034
 without_scene=1
@@ -11,7 +11,7 @@ without_scene=1
 # shellcheck source=scripts/e2e/device.sh
 . "$e2e_dir/device.sh"
 
-faults=${VENEER_FAULTS:-120}
+faults=${VENEER_FAULTS:-84}
 read -ra engines <<<"${VENEER_FAULT_ENGINES:-oci rootfs}"
 build_tools
 memory=$(in_memory)

@@ -2,7 +2,7 @@
 # Killed in a first install, in a rollback and in an import, at write points all over each: what runs is whole, and the same
 # command again does what it was to do.
 #
-# VENEER_KILLS         how many, over all engines and commands [60]
+# VENEER_KILLS         how many, over all engines and commands [36]
 # VENEER_KILL_ENGINES  ["oci rootfs"]
 # shellcheck disable=SC2034
 without_scene=1
@@ -12,7 +12,7 @@ without_scene=1
 . "$e2e_dir/device.sh"
 
 read -ra engines <<<"${VENEER_KILL_ENGINES:-oci rootfs}"
-share=$((${VENEER_KILLS:-60} / ${#engines[@]} / 3))
+share=$((${VENEER_KILLS:-36} / ${#engines[@]} / 3))
 memory=$(in_memory)
 build_tools
 device_scene

@@ -14,6 +14,7 @@
  *                 ENOSPC, EDQUOT, EIO, EROFS: the call fails so, if it can: room is missing only where some is taken
  * FAULT_CUT       order for FAULT_CONTROL, the control file of a forgetfs, given just before each of these SIGKILLs
  * FAULT_PAUSE     milliseconds before that, in which the kernel brings to the disk what it likes
+ * FAULT_LAZY      fsync(), fdatasync() and syncfs() say that they did it, and do nothing
  * FAULT_CLOCK     seconds since 1970 that the wall clock shows when the program starts */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -45,7 +46,7 @@ static const char *below;
 static _Atomic uint64_t own_counter, *counter = &own_counter;
 static int log_fd = -1;
 static uint64_t at;
-static bool from_there_on;
+static bool from_there_on, lazy;
 static enum deed deed = PASS;
 static int error_number;
 static int64_t clock_offset;
@@ -110,6 +111,7 @@ __attribute__((constructor)) static void begin(void)
 	if ((text = getenv("FAULT_AT")))
 		at = strtoull(text, NULL, 10);
 	from_there_on = getenv("FAULT_ON");
+	lazy = getenv("FAULT_LAZY");
 	read_deed(getenv("FAULT_DO"));
 	on = below;
 }
@@ -261,9 +263,9 @@ int fallocate(int fd, int mode, off_t from, off_t size)
 
 /* ---- durability */
 
-int fsync(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, REAL(fsync)(fd)); }
-int fdatasync(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, REAL(fdatasync)(fd)); }
-int syncfs(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, REAL(syncfs)(fd)); }
+int fsync(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, lazy ? 0 : REAL(fsync)(fd)); }
+int fdatasync(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, lazy ? 0 : REAL(fdatasync)(fd)); }
+int syncfs(int fd) { return AT_POINT(TAKES_ROOM, fd, NULL, int, lazy ? 0 : REAL(syncfs)(fd)); }
 
 /* ---- names */
 
