@@ -106,7 +106,7 @@ static int fetch_documents(struct vn_pull *p, struct vn_source *channel, const s
 	const struct vn_staging staging = { .dir = p->staging };
 	VN_AUTO_SOURCE *staged = NULL;
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
-	VN_AUTO(vn_desc) desc = { 0 }, child = { 0 };
+	VN_AUTO(vn_desc) desc = { 0 };
 	VN_AUTO(vn_index) x = { 0 };
 	VN_AUTO(vn_image) image = { 0 };
 	const struct vn_desc named = { .digest = held->manifest, .size = -1 };
