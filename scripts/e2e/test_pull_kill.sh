@@ -2,7 +2,7 @@
 # veneer-pull killed at every write point and at any instant of an update: at once afterwards the old or the new release is there,
 # whole; the next run brings the new one; what is downloaded twice is less than one unit of resuming.
 #
-# VENEER_KILLS         how many, over all engines [80]
+# VENEER_KILLS         how many, over all engines [48]
 # VENEER_KILL_ENGINES  ["oci rootfs"], and moby, containerd
 # VENEER_E2E_SEED      of the random instants [1]
 # shellcheck disable=SC2034
@@ -19,7 +19,7 @@ in_own_network "$0" "$@" || true
 # shellcheck source=scripts/e2e/device.sh
 . "$e2e_dir/device.sh"
 
-kills=${VENEER_KILLS:-80}
+kills=${VENEER_KILLS:-48}
 read -ra engines <<<"${VENEER_KILL_ENGINES:-oci rootfs}"
 RANDOM=${VENEER_E2E_SEED:-1}
 printf '# VENEER_KILLS=%s VENEER_E2E_SEED=%s\n' "$kills" "${VENEER_E2E_SEED:-1}"

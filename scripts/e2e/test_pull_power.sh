@@ -2,7 +2,7 @@
 # The power goes at every write point and at any instant of an update; what was not made durable survives or not. After the
 # boot the old or the new release is there, whole, and the new one if "once" had said so; the next run brings the new one.
 #
-# VENEER_CUTS         how many, over all engines [20]
+# VENEER_CUTS         how many, over all engines [12]
 # VENEER_CUT_ENGINES  ["oci rootfs moby"], and containerd
 # VENEER_CUT_FS       file systems of the disk, which take turns ["ext4 btrfs"]; an engine's is ext4
 # VENEER_E2E_SEED     [1]
@@ -17,7 +17,7 @@ if ! can_cut_power; then
     ok "skipped: no FUSE or no loop device here"
     exit 0
 fi
-cuts=${VENEER_CUTS:-20}
+cuts=${VENEER_CUTS:-12}
 read -ra engines <<<"${VENEER_CUT_ENGINES:-oci rootfs moby}"
 read -ra kinds <<<"${VENEER_CUT_FS:-ext4 btrfs}"
 RANDOM=${VENEER_E2E_SEED:-1}
