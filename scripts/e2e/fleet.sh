@@ -11,6 +11,8 @@ fleet_prepare() {
     set_channel "$repo" thin-2
     once
     [ "$rc" = 0 ] || die "the first device of the fleet: exit $rc, $(tail -n 1 "$err")"
+    # the folder that a state belongs to is another one for each copy
+    sed -i '/^  "folder": /d' "$run_dir/fleet/0/state/journal.json"
     for ((i = 1; i <= $1; i++)); do cp -a "$run_dir/fleet/0" "$run_dir/fleet/$i"; done
 }
 # fleet_run N OPTION...: each device polls once; sets fleet_failed, fleet_seconds, fleet_median, fleet_p99, fleet_most.
