@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-extern char **environ;
-
 #define WORDS 80
 #define POLL_NS 20000000             /* how often the end of a command is looked for */
 
