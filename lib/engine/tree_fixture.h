@@ -175,7 +175,7 @@ static inline void tell_file(int dir, const char *name, const char *path, char k
 static inline void tell_dir(int fd, const char *path, struct vn_buf *out)
 {
 	struct vn_err err = { 0 };
-	char *names[200];
+	char *names[200] = { NULL };
 	size_t n = 0;
 	DIR *d = fdopendir(dup(fd));
 	rewinddir(d);

@@ -108,7 +108,7 @@ static inline struct vn_digest place_add(struct place *p, const void *bytes, siz
 {
 	struct vn_err err = { 0 };
 	char *copy = malloc(len + 1);
-	CHECK(copy && p->n < PLACE_BLOBS);
+	CHECK(p->n < PLACE_BLOBS);
 	memcpy(copy, bytes, len);
 	copy[len] = 0;
 	p->at[p->n].bytes = copy;
@@ -123,7 +123,10 @@ static inline void place_tag(struct place *p, const char *name, const struct vn_
 	size_t i = 0;
 	while (i < p->ntags && strcmp(p->tags[i].name, name))
 		i++;
-	CHECK(i < PLACE_TAGS);
+	if (i >= PLACE_TAGS) {
+		CHECK(i < PLACE_TAGS);
+		return;
+	}
 	snprintf(p->tags[i].name, sizeof(p->tags[i].name), "%s", name);
 	vn_desc_release(&p->tags[i].desc);
 	p->tags[i].desc = (struct vn_desc){ 0 };
@@ -199,7 +202,6 @@ static inline struct vn_source *place_source(struct place *p, const char *tag)
 	struct place_source *s = calloc(1, sizeof(*s));
 	struct vn_err err = { 0 };
 	char text[300];
-	CHECK(s != NULL);
 	s->s.ops = &ops;
 	s->place = p;
 	snprintf(text, sizeof(text), "oci:place:%s", tag);
@@ -262,7 +264,6 @@ static inline int place_sink(void *user, const char *tag, struct vn_sink **ret, 
 	};
 	struct place_sink *k = calloc(1, sizeof(*k));
 	char text[300];
-	CHECK(k != NULL);
 	k->k.ops = &ops;
 	k->place = user;
 	snprintf(text, sizeof(text), "oci:place:%s", tag);

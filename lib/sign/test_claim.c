@@ -149,7 +149,6 @@ static void test_statement_refused(void)
 static void test_too_long(void)
 {
 	char *text = malloc(VN_MAX_SIGNED_TEXT + 2);
-	CHECK(text != NULL);
 	memset(text, ' ', VN_MAX_SIGNED_TEXT + 1);
 	bad(vn_sign_payload_read, text, VN_MAX_SIGNED_TEXT + 1, VN_ELIMIT, "at most 65536 are read");
 	bad(vn_sign_statement_read, text, VN_MAX_SIGNED_TEXT + 1, VN_ELIMIT, "at most 65536 are read");
@@ -212,7 +211,6 @@ static char *filled(const char *before, size_t n, const char *after)
 {
 	size_t len = strlen(before);
 	char *text = malloc(len + n + strlen(after) + 1);
-	CHECK(text != NULL);
 	memcpy(text, before, len);
 	memset(text + len, 'A', n);
 	memcpy(text + len + n, after, strlen(after) + 1);
