@@ -142,7 +142,11 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 	int r = vn_pull_begin(p, "rollback", err);
 	if (r < 0)
 		return r;
-	r = vn_pull_drop_update(p, err);
+	const struct vn_release *meant = NULL;
+	/* a name that is none is said before anything is looked at */
+	r = release ? choose_release(p, release, &meant, err) : 0;
+	if (r == 0)
+		r = vn_pull_drop_update(p, err);
 	if (r == 0)
 		r = vn_pull_adopt(p, NULL, err);
 	return vn_pull_end(p, r < 0 ? r : roll_back(p, release, err), err);
