@@ -71,7 +71,7 @@ for engine in ${VENEER_ENGINES:-containerd podman rootfs}; do
     "${engine}_begin"
     once
     status "$engine: the base" 0
-    if [ $engine = rootfs ]; then what=updated; else what=current; fi
+    if [ "$engine" = rootfs ]; then what=updated; else what=current; fi
     is "$engine: is taken over, or installed where there was none" "$(json .outcome)" $what
     the_model "has the first model" 1
     wire_mark reg
@@ -94,7 +94,7 @@ for engine in ${VENEER_ENGINES:-containerd podman rootfs}; do
     channel thin-3
     once
     is "$engine: what was rolled back is left alone" "$(json .outcome)" refused-before
-    [ $engine != rootfs ] || continue
+    [ "$engine" != rootfs ] || continue
     "${engine}_remove"
     case $("${engine}_held") in
     veneer-pin-*" "*) not_ok "$engine: others removed all but the pin" "$("${engine}_held")" ;;
