@@ -26,7 +26,7 @@ void vn_held_release(struct vn_held *h);
 struct vn_incoming {
 	const struct vn_image *image;
 	size_t present;
-	const char *name;            /* private, full: "registry/repo:veneer-0123456789ab" */
+	const char *name;            /* private, full: "registry/repo:0-veneer-0123456789ab" */
 };
 
 struct vn_engine;

@@ -75,7 +75,6 @@ void vn_pull_close(struct vn_pull *p)
 	vn_pull_config_release(&p->config);
 	vn_ref_release(&p->ref);
 	vn_arena_release(&p->report_arena);
-	vn_arena_release(&p->status_arena);
 	free(p->public_name);
 	free(p->repository);
 	free(p->shelf);

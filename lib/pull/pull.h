@@ -21,7 +21,7 @@ struct vn_pull {
 	uint64_t counted;                    /* of it, in the journal already */
 	bool now, allow_downgrade, dry_run, watching;
 	/* for the caller */
-	struct vn_arena report_arena, status_arena;
+	struct vn_arena report_arena;
 	struct vn_pull_report report;
 	struct vn_pull_status status;
 	struct vn_pull_release *status_releases;
