@@ -157,20 +157,6 @@ int vn_rootfs_link(const char *dir, const char *name, struct vn_tree_name *ret, 
 		       : rc;
 }
 
-static int sync_folder(const char *path, struct vn_err *err)
-{
-	VN_AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-		return vn_fail_sys(err, VN_EIO, "cannot sync the folder %s", path);
-	return 0;
-}
-
-static int sync_parent(char *path, struct vn_err *err)
-{
-	*strrchr(path, '/') = 0;
-	return sync_folder(path, err);
-}
-
 int vn_rootfs_set_link(const char *dir, const char *name, const struct vn_tree_name *tree, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL, *new = NULL, *to = NULL;
@@ -184,7 +170,7 @@ int vn_rootfs_set_link(const char *dir, const char *name, const struct vn_tree_n
 	unlink(new);
 	if (symlink(to, new) < 0 || rename(new, path) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot write the link %s", path);
-	return sync_parent(path, err);
+	return vn_fs_sync_parent(path, err);
 }
 
 int vn_rootfs_drop_link(const char *dir, const char *name, struct vn_err *err)
@@ -195,7 +181,7 @@ int vn_rootfs_drop_link(const char *dir, const char *name, struct vn_err *err)
 		return rc;
 	if (unlink(path) < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : vn_fail_sys(err, VN_EIO, "cannot remove the link %s", path);
-	return sync_parent(path, err);
+	return vn_fs_sync_parent(path, err);
 }
 
 struct links {
@@ -351,7 +337,7 @@ int vn_rootfs_remove(const char *dir, const struct vn_tree_name *tree, struct vn
 		return rc;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return vn_fail_sys(err, VN_EIO, "cannot remove %s", path);
-	rc = sync_folder(trees, err);
+	rc = vn_fs_sync_dir(trees, err);
 	VN_AUTO_CLOSE int fd = open(trees, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rc == 0 && fd < 0)
 		rc = vn_fail_sys(err, VN_EIO, "cannot open %s", trees);

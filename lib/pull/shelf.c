@@ -124,15 +124,6 @@ static int shelf_has(struct vn_sink *k, const struct vn_desc *desc, bool *ret, s
 	return 0;
 }
 
-static int sync_parent(const char *path, struct vn_err *err)
-{
-	VN_AUTO_FREE char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
-	VN_AUTO_CLOSE int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (fd < 0 || fsync(fd) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot sync the folder of %s", path);
-	return 0;
-}
-
 /* What was fetched is verified and on the disk: its name is all that changes. */
 static bool move_staged(const struct shelf_sink *s, const struct vn_desc *desc, const char *path)
 {
@@ -140,7 +131,7 @@ static bool move_staged(const struct shelf_sink *s, const struct vn_desc *desc, 
 	struct vn_err ignored = { 0 };
 	if (vn_staging_path(s->staging, &desc->digest, ".blob", &from, &ignored) < 0 || rename(from, path) < 0)
 		return false;
-	return sync_parent(path, &ignored) == 0;
+	return vn_fs_sync_parent(path, &ignored) == 0;
 }
 
 static int write_blob(const char *path, const struct vn_desc *desc, struct vn_in *bytes, struct vn_err *err)

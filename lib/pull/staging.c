@@ -276,14 +276,6 @@ static int receive(struct part *p, struct vn_source *far, struct vn_err *err)
 	return 0;
 }
 
-static int sync_dir(const char *dir, struct vn_err *err)
-{
-	VN_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-		return vn_fail_sys(err, VN_EIO, "cannot sync %s", dir);
-	return 0;
-}
-
 /* All of it is there: right, or thrown away. */
 static int conclude(struct part *p, const char *blob, struct vn_err *err)
 {
@@ -300,7 +292,7 @@ static int conclude(struct part *p, const char *blob, struct vn_err *err)
 	if (fsync(p->fd) < 0 || rename(p->path, blob) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot write %s", blob);
 	unlink(p->marks_path);
-	return sync_dir(p->staging->dir, err);
+	return vn_fs_sync_dir(p->staging->dir, err);
 }
 
 int vn_staging_fetch(struct vn_source *staged, const struct vn_desc *desc, struct vn_err *err)

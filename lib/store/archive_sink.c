@@ -136,13 +136,6 @@ static int open_file(struct archive_sink *s, struct vn_err *err)
 	return vn_tmp_open(&s->tmp, dir, err);
 }
 
-static void sync_folder(const char *dir)
-{
-	VN_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		fsync(fd);
-}
-
 /* Gives the unnamed file the name that was asked for or, where another file stands, one that vn_tmp_publish can rename. What
  * takes time comes before, so that a killed run leaves no file that nobody asked for. */
 static int name_file(struct archive_sink *s, bool *ret_done, struct vn_err *err)
@@ -163,9 +156,8 @@ static int name_file(struct archive_sink *s, bool *ret_done, struct vn_err *err)
 		return rc;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->tmp.fd);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, file_of(s), AT_SYMLINK_FOLLOW) == 0) {
-		sync_folder(dir);
 		*ret_done = true;
-		return 0;
+		return vn_fs_sync_dir(dir, err);
 	}
 	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot put %s in its place", file_of(s));

@@ -155,7 +155,16 @@ int vn_tmp_anonymous(struct vn_tmp *tmp, struct vn_err *err)
 	return 0;
 }
 
-static int sync_dir_of(const char *path, struct vn_err *err)
+int vn_fs_sync_dir(const char *dir, struct vn_err *err)
+{
+	VN_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* EINVAL: a file system that has nothing to sync here */
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+		return vn_fail_sys(err, VN_EIO, "cannot sync the folder %s", dir);
+	return 0;
+}
+
+int vn_fs_sync_parent(const char *path, struct vn_err *err)
 {
 	VN_AUTO_FREE char *dir = strdup(path);
 	if (!dir)
@@ -163,10 +172,7 @@ static int sync_dir_of(const char *path, struct vn_err *err)
 	char *slash = strrchr(dir, '/');
 	if (slash)
 		slash[slash == dir] = 0;
-	VN_AUTO_CLOSE int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-		return vn_fail_sys(err, VN_EIO, "cannot sync the folder of %s", path);
-	return 0;
+	return vn_fs_sync_dir(slash ? dir : ".", err);
 }
 
 int vn_tmp_publish(struct vn_tmp *tmp, const char *path, mode_t mode, struct vn_err *err)
@@ -177,7 +183,7 @@ int vn_tmp_publish(struct vn_tmp *tmp, const char *path, mode_t mode, struct vn_
 		return vn_fail_sys(err, VN_EIO, "cannot put %s in its place", path);
 	free(tmp->path);
 	tmp->path = NULL;
-	return sync_dir_of(path, err);
+	return vn_fs_sync_parent(path, err);
 }
 
 void vn_tmp_release(struct vn_tmp *tmp)

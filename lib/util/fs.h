@@ -12,6 +12,9 @@ bool vn_fs_exists(const char *path);
 int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct vn_err *err);  /* all of it */
 /* Exactly `len` bytes at `offset`: VN_EIO when the file is shorter. */
 int vn_fs_read_at(int fd, uint64_t offset, void *out, size_t len, const char *name, struct vn_err *err);
+/* Names that were made, changed or removed in a folder are on the disk. */
+int vn_fs_sync_dir(const char *dir, struct vn_err *err);
+int vn_fs_sync_parent(const char *path, struct vn_err *err);
 int vn_fs_remove_tree(const char *path, struct vn_err *err);
 
 /* A file that appears under its name only when it is whole. Zero-initialise through VN_TMP. */
