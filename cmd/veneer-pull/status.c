@@ -70,6 +70,8 @@ static void put_answer(struct out *out, const struct vn_pull_status *status)
 			text_add(&line, ", checked");
 		if (active->pinned)
 			text_add(&line, ", pinned");
+		if (active->on_trial)
+			text_add(&line, ", its health not known");
 	}
 	out->failed |= line.failed;
 	out_paragraph(out, OUT_BOLD, 0, text_get(&line));

@@ -45,6 +45,7 @@ struct vn_pull_release {
 	uint64_t bytes;              /* that fetching it took, both directions */
 	int64_t installed, activated;        /* seconds since 1970; 0 = never, or the clock was not set */
 	bool active, pinned;
+	bool on_trial;               /* active, and its health command has not passed it yet */
 };
 struct vn_pull_status {
 	const char *reference, *engine, *endpoint, *state;

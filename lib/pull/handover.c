@@ -187,21 +187,44 @@ static int give_name(struct vn_pull *p, const struct vn_release *r, struct vn_er
 	return rc < 0 ? vn_wrap(err, "switching %s", p->public_name) : p->engine->ops->sync(p->engine, err);
 }
 
-static int go_back(struct vn_pull *p, const struct vn_digest *from, const struct vn_digest *to, struct vn_err *err)
+static void end_trial(struct vn_pull *p)
 {
-	struct vn_release *bad = vn_journal_release(&p->journal, from), *good = vn_journal_release(&p->journal, to);
+	p->journal.trial = p->journal.back = (struct vn_digest){ "" };
+}
+
+/* false: the trial is over, or it is not ours to judge: no health command, or somebody gave the name to another image meanwhile. */
+static bool on_trial(struct vn_pull *p)
+{
+	struct vn_journal *j = &p->journal;
+	const struct vn_release *active = vn_journal_active(j);
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err ignored = { 0 };
+	bool is = !vn_digest_none(&j->trial) && vn_digest_equal(&j->trial, &j->active) && active && p->config.health.argv;
+	if (is && p->engine->ops->look(p->engine, p->public_name, &held, &ignored) == 0)
+		is = vn_digest_equal(&held.image, &active->image);
+	vn_held_release(&held);
+	if (!is)
+		end_trial(p);
+	return is;
+}
+
+static int go_back(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_release *bad = vn_journal_release(&p->journal, &p->journal.trial), *good = vn_journal_release(&p->journal, &p->journal.back);
 	char a[200], b[200];
 	struct vn_err why = *err;
+	if (!good) {
+		vn_fail(err, VN_EREFUSED, "%s is not healthy, and there is none to go back to: %.400s",
+			bad ? vn_pull_called(bad, a) : "the new release", why.text);
+		return vn_hint(err, "It stays; the next poll asks for its health again, and takes the release after it.");
+	}
 	if (bad)
 		p->journal.refused = bad->channel;
-	if (!good) {
-		vn_pull_save(p, err);
-		return vn_fail(err, VN_EREFUSED, "the new release is not healthy, and there is none to go back to: %.400s", why.text);
-	}
 	int r = give_name(p, good, err);
 	if (r < 0)
 		return r;
 	p->journal.active = good->manifest;
+	end_trial(p);
 	good->activated = vn_pull_time(p);
 	vn_pull_tell(p, "rolled-back", good, why.text, 0);
 	r = vn_pull_save(p, err);
@@ -209,6 +232,18 @@ static int go_back(struct vn_pull *p, const struct vn_digest *from, const struct
 		return r;
 	return vn_fail(err, VN_EREFUSED, "%s is not healthy; %s runs again: %.400s", bad ? vn_pull_called(bad, a) : "the new release",
 		       vn_pull_called(good, b), why.text);
+}
+
+int vn_pull_try(struct vn_pull *p, bool alone, struct vn_err *err)
+{
+	struct vn_journal *j = &p->journal;
+	if (!on_trial(p) || (!alone && !vn_journal_release(j, &j->back)))
+		return 0;
+	const struct vn_release *r = vn_journal_active(j);
+	if (run_command(p, &p->config.health, "health", r, p->public_name, err) < 0)
+		return go_back(p, err);
+	end_trial(p);
+	return vn_pull_save(p, err);
 }
 
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
@@ -221,6 +256,10 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 	int rc = give_name(p, r, err);
 	if (rc < 0)
 		return rc;
+	bool judged = p->config.health.argv && !p->config.staged;
+	bool sound = !vn_digest_equal(&before, &now) && !vn_digest_equal(&before, &j->trial);
+	j->back = judged && sound ? before : (struct vn_digest){ "" };
+	j->trial = judged ? now : (struct vn_digest){ "" };
 	j->active = now;
 	r->activated = vn_pull_time(p);
 	/* an order to go back does not open the way for others */
@@ -232,11 +271,7 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 		j->refused = (struct vn_digest){ "" };
 	vn_pull_tell(p, how, r, r->how, r->bytes);
 	rc = vn_pull_save(p, err);
-	if (rc < 0 || !p->config.health.argv || p->config.staged)
-		return rc;
-	if (run_command(p, &p->config.health, "health", r, p->public_name, err) < 0)
-		return go_back(p, &now, &before, err);
-	return 0;
+	return rc < 0 ? rc : vn_pull_try(p, true, err);
 }
 
 /* ---- keep and collect */
@@ -290,7 +325,7 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 		const struct vn_release r = j->releases[i];
 		struct vn_err why = { 0 };
 		char called[200], line[256];
-		if (vn_digest_equal(&r.manifest, &j->active) || rank(j, i) < p->config.keep) {
+		if (vn_digest_equal(&r.manifest, &j->active) || vn_digest_equal(&r.manifest, &j->back) || rank(j, i) < p->config.keep) {
 			i++;
 			continue;
 		}

@@ -61,6 +61,8 @@ struct vn_journal {
 	struct vn_update update;
 	struct vn_digest asked;              /* what the reference named when it was last asked */
 	struct vn_digest refused;            /* … when that failed here or was rolled back: left alone until it names another one */
+	struct vn_digest trial;              /* the active release while its health is not known; "" = it is, or nobody asks */
+	struct vn_digest back;               /* what ran before it; "" = nothing did */
 	bool pinned;
 	uint64_t counter;                    /* the highest signed release that was active */
 	struct vn_digest base;               /* chain ID of the layers that the pin image holds; "" = none */

@@ -207,6 +207,8 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 		r = vn_shelf_put(p->shelf, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, &put, err);
 	if (r < 0)
 		return r;
+	if (vn_digest_equal(&p->journal.trial, &active->manifest))
+		p->journal.trial = image.desc.digest;
 	active->manifest = image.desc.digest;
 	active->channel = n->root.digest;
 	active->layers = active->base = image.nlayers;
@@ -264,8 +266,10 @@ static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	p->journal.asked = n->root.digest;
 	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
 		p->journal.refused = (struct vn_digest){ "" };
-	if (active && vn_digest_equal(&active->channel, &n->root.digest))
-		return is_current(p, active, err);
+	if (active && vn_digest_equal(&active->channel, &n->root.digest)) {
+		int r = p->dry_run ? 0 : vn_pull_try(p, true, err);
+		return r < 0 ? r : is_current(p, active, err);
+	}
 	if (p->journal.pinned)
 		return say_waits(p, err, "this device is pinned to what runs");
 	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
@@ -309,6 +313,9 @@ int vn_pull_once(struct vn_pull *p, const struct vn_pull_once_options *options, 
 	int r = vn_pull_begin(p, "once", err);
 	if (r < 0)
 		return r;
+	r = p->dry_run ? 0 : vn_pull_try(p, false, err);
+	if (r < 0)
+		return vn_pull_end(p, r, err);
 	if (is_begun(p))
 		return vn_pull_end(p, finish_begun(p, err), err);
 	r = p->now ? 0 : closed(p, err);
@@ -356,6 +363,9 @@ int vn_pull_import(struct vn_pull *p, const char *file, const struct vn_pull_onc
 	int r = vn_pull_begin(p, "import", err);
 	if (r < 0)
 		return r;
+	r = p->dry_run ? 0 : vn_pull_try(p, false, err);
+	if (r < 0)
+		return vn_pull_end(p, r, err);
 	if (is_begun(p))
 		return vn_pull_end(p, finish_begun(p, err), err);
 	r = open_file(p, file, &channel, err);

@@ -99,6 +99,9 @@ int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
 /* A held release gets the public name; the health command may send it back. `how`: the event. */
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
+/* The health of an active release whose trial a kill or a power cut ended, or that never passed it: asked for again. Unhealthy: back to
+ * what ran before, VN_EREFUSED. Without `alone` only when there is something to go back to. */
+int vn_pull_try(struct vn_pull *p, bool alone, struct vn_err *err);
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
 /* An update that is not wanted any more leaves nothing behind. */

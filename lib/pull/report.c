@@ -59,7 +59,8 @@ static void fill_release(const struct vn_journal *j, const struct vn_release *r,
 	bool active = vn_digest_equal(&r->manifest, &j->active) && !vn_digest_none(&j->active);
 	*ret = (struct vn_pull_release){ .digest = r->manifest.text, .image = r->image.text, .label = r->label, .how = r->how,
 					 .check = r->check, .counter = r->counter, .bytes = r->bytes, .installed = r->installed,
-					 .activated = r->activated, .active = active, .pinned = active && j->pinned };
+					 .activated = r->activated, .active = active, .pinned = active && j->pinned,
+					 .on_trial = active && vn_digest_equal(&j->trial, &j->active) };
 }
 
 static int fill_status(struct vn_pull *p, struct vn_err *err)
@@ -143,6 +144,7 @@ static vn_json *release_json(const struct vn_pull_release *r)
 	vn_json_set(o, "activated", time_json(r->activated));
 	vn_json_set(o, "active", vn_json_bool(r->active));
 	vn_json_set(o, "pinned", vn_json_bool(r->pinned));
+	vn_json_set(o, "on_trial", vn_json_bool(r->on_trial));
 	return o;
 }
 

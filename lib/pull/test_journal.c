@@ -38,6 +38,8 @@ static struct vn_journal *new_journal(void)
 	j->update.need = 12345;
 	j->update.delta_failed = true;
 	j->pinned = true;
+	j->trial = digest_of(3);
+	j->back = digest_of(2);
 	j->month_bytes = 77;
 	j->error_status = 5;
 	snprintf(j->error, sizeof(j->error), "a \"quoted\" line\nand another");

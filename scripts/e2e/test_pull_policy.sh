@@ -150,6 +150,67 @@ is "sends itself back" "$(runs)" "$two"
 is "it was asked about the new one" "$(cat "$run_dir/healths")" "$three"
 has "history knows" <(p history && jq -r '.events[].event' "$out") rolled-back
 
+# the power goes while a release is on trial: the next run judges it before it asks anybody
+cat >"$run_dir/dies" <<'SH'
+#!/bin/sh
+kill -KILL $PPID
+SH
+chmod 755 "$run_dir/dies"
+conf '{"health": {"command": ["'"$run_dir"'/dies"]}}'
+p once --now
+status "a run that dies in the health command" 137
+is "the new release has the name" "$(runs)" "$three"
+is "status says that it is on trial" "$(state '.releases[] | select(.active) | .on_trial')" true
+conf '{"health": {"command": ["'"$run_dir"'/health"]}}'
+rm "$run_dir/healths"
+wire_mark reg
+p once
+status "an unhealthy one found by the next run" 1
+is "it was asked about" "$(cat "$run_dir/healths")" "$three"
+is "it is sent back" "$(runs)" "$two"
+quiet_wire "on the way back"
+conf '{"health": {"command": ["'"$run_dir"'/dies"]}}'
+p once --now
+conf '{"health": {"command": ["/bin/true"]}}'
+p once
+status "a healthy one found by the next run" 0
+is "it stays" "$(runs)" "$three"
+is "and is on trial no longer" "$(state '.releases[] | select(.active) | .on_trial')" false
+
+# a first install that is not healthy has nothing to go back to
+fresh() {
+    rm -rf "$device/state" "$endpoint"
+    mkdir -p "$device/state" "$endpoint"
+}
+fresh
+set_channel device/tiny thin-2
+conf '{"health": {"command": ["'"$run_dir"'/health"]}}'
+p once
+status "a first install that is not healthy" 1
+has "there is none to go back to" "$err" "none to go back to"
+p once
+status "the next poll does not call it current" 1
+is "status keeps the reason" "$(state .error_status)$(state .error.status)" null1
+conf '{"health": {"command": ["/bin/true"]}}'
+p once
+status "until it is healthy" 0
+is "and current" "$(outcome)" current
+fresh
+conf '{"health": {"command": ["'"$run_dir"'/health"]}}'
+p once
+set_channel device/tiny thin-3
+conf '{"health": {"command": ["/bin/true"]}}'
+p once
+status "or until the release after it comes" 0
+is "which runs" "$(runs)" "$three"
+fresh
+set_channel device/tiny thin-2
+conf '{}'
+p once
+set_channel device/tiny thin-3
+p once
+p rollback
+
 # ---- hooks
 cat >"$run_dir/hook" <<'SH'
 #!/bin/sh
