@@ -381,6 +381,24 @@ static int check_bytes(const char *text, struct vn_err *err)
 	return 0;
 }
 
+/* What stands before "@host/" may be a password, and is not repeated. A digest holds no slash. */
+static int refuse_credentials(const char *text, struct vn_err *err)
+{
+	const char *slash = strrchr(text, '/'), *at = slash ? memrchr(text, '@', (size_t)(slash - text)) : NULL;
+	if (!at || *text == '/' || *text == '.')
+		return 0;
+	vn_fail(err, VN_EUSAGE, "the reference has a user or a password before \"%.200s\"; it names a registry and an image only", at);
+	return vn_hint(err, "credentials come from the auth file that docker login or podman login writes");
+}
+
+static int parse_remote(const char *text, const char *rest, struct vn_ref *r, struct vn_err *err)
+{
+	int rc = refuse_credentials(rest, err);
+	if (rc == 0 && rest == text)
+		rc = refuse_foreign(text, err);
+	return rc < 0 ? rc : parse_registry(rest, r, err);
+}
+
 int vn_ref_parse(const char *text, struct vn_ref *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_ref) r = { 0 };
@@ -393,7 +411,7 @@ int vn_ref_parse(const char *text, struct vn_ref *ret, struct vn_err *err)
 	const char *rest = t < n ? text + strlen(transports[t].prefix) : text;
 	r.transport = t < n ? transports[t].transport : VN_REF_REGISTRY;
 	if (r.transport == VN_REF_REGISTRY)
-		rc = (t == n ? refuse_foreign(text, err) : 0) < 0 ? -(int)err->code : parse_registry(rest, &r, err);
+		rc = parse_remote(text, rest, &r, err);
 	else if (r.transport == VN_REF_DOCKER_DAEMON)
 		rc = parse_daemon(text, rest, &r, err);
 	else

@@ -123,6 +123,10 @@ static void test_refused(void)
 		{ "docker-archive:f.tar:", "the name is missing" },
 		{ "docker-daemon:", "the name is missing" },
 		{ "docker-daemon:A", "lower case" },
+		{ "u:secret@r.io/a:1", "before \"@r.io/a:1\"" },
+		{ "docker://u:sec/ret@r.io/a", "before \"@r.io/a\"" },
+		{ "https://u:secret@r.io/a", "before \"@r.io/a\"" },
+		{ "u:sec@ret@r.io/a", "before \"@r.io/a\"" },
 		{ "a\x1b[31m", "control character 0x1b at byte 1" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -130,6 +134,7 @@ static void test_refused(void)
 		VN_AUTO(vn_ref) r = { 0 };
 		CHECK_EQ(vn_ref_parse(cases[i].text, &r, &err), -VN_EUSAGE);
 		CHECK_HAS(err.text, cases[i].says);
+		CHECK(!strstr(err.text, "sec"));
 		CHECK(!r.text);
 	}
 	char tag[140] = "a:";
