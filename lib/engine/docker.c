@@ -36,7 +36,7 @@ static int check_socket(const char *path, struct vn_err *err)
 		return vn_hint(err, "become a member of the group that owns the socket (docker), or run as root");
 	}
 	vn_fail_sys(err, VN_ENETWORK, "no engine at %s", path);
-	return vn_hint(err, "start the engine, or name another with DOCKER_HOST");
+	return vn_hint(err, "start the engine, or name another: DOCKER_HOST, on a device --endpoint");
 }
 
 static int load_tls(struct vn_docker *e, struct vn_err *err)
@@ -165,7 +165,7 @@ static int call(struct vn_docker *e, const char *method, const char *path, const
 	rc = vn_http_send(e->http, &req, &r, &trouble, err);
 	if (rc < 0 && trouble != VN_HTTP_BODY) {
 		vn_wrap(err, "engine at %s", e->where);
-		return vn_hint(err, "start the engine, or name another with DOCKER_HOST");
+		return vn_hint(err, "start the engine, or name another: DOCKER_HOST, on a device --endpoint");
 	}
 	if (rc < 0)
 		return rc;

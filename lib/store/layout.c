@@ -124,7 +124,10 @@ static int the_only(const struct vn_index *x, const char *place, const struct vn
 static int parse(const struct vn_buf *index, const char *place, struct vn_index *ret, struct vn_err *err)
 {
 	int rc = vn_index_parse(vn_buf_text(index), index->len, ret, err);
-	return rc < 0 ? vn_wrap(err, "%s: index.json", place) : 0;
+	if (rc == 0 || rc == -VN_ENOMEM)
+		return rc;
+	vn_wrap(err, "%s: index.json", place);
+	return vn_hint(err, "put back a copy of it, or write the images to another folder");
 }
 
 int vn_layout_choose(const struct vn_buf *index, const struct vn_ref *ref, const char *place, struct vn_desc *ret_desc,
