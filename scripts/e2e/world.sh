@@ -8,7 +8,7 @@ world_dir=${VENEER_WORLD:-/var/tmp/veneer-world}
 # shellcheck disable=SC2034
 veneer=${VENEER:-$tree_dir/build/veneer}
 # shellcheck disable=SC2034
-veneer_pull=${VENEER_PULL:-$tree_dir/build/veneer-pull}
+veneer_pull=${VENEER_PULL:-$(dirname "$veneer")/veneer-pull}
 run_dir=
 declare -A registry_port=() registry_scheme=() registry_host=()
 
