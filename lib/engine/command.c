@@ -1,20 +1,17 @@
 #include "engine/command.h"
+#include "util/child.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define DEFAULT_SECONDS (30u * 60)
 #define LOOK_MS 200                    /* between looks whether it has ended */
-#define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct running {
 	pid_t pid;
@@ -36,34 +33,6 @@ void vn_command_add(struct vn_command *c, ...)
 	va_end(ap);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-/* Looked up here, so that "not installed" is told apart from every other failure to start. */
-static int find_program(const char *name, char **ret, struct vn_err *err)
-{
-	const char *dir = getenv("PATH");
-	if (strchr(name, '/'))
-		return vn_strdup(name, ret, err);
-	for (dir = dir && *dir ? dir : USUAL_PATH; *dir; dir += strspn(dir, ":")) {
-		size_t len = strcspn(dir, ":");
-		VN_AUTO_FREE char *path = NULL;
-		if (vn_asprintf(&path, err, "%.*s/%s", (int)len, dir, name) < 0)
-			return -(int)err->code;
-		if (*path == '/' && access(path, X_OK) == 0) {
-			*ret = vn_steal(path);
-			return 0;
-		}
-		dir += len;
-	}
-	vn_fail(err, VN_EIO, "the program %s is not in PATH", name);
-	return vn_hint(err, "install it, or choose another kind of engine");
-}
-
 /* The environment with TMPDIR set. */
 static char **environment(const char *tmpdir, char **ret_own, struct vn_err *err)
 {
@@ -83,45 +52,13 @@ static char **environment(const char *tmpdir, char **ret_own, struct vn_err *err
 	return env;
 }
 
-static int spawn(const char *program, struct vn_command *c, int out, int errors, pid_t *ret_pid, struct vn_err *err)
+static int start(struct running *r, const char *program, struct vn_command *c, struct vn_err *err)
 {
 	VN_AUTO_FREE char *own = NULL;
 	VN_AUTO_FREE char **env = NULL;
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, usual;
+	int out[2], errors[2];
 	if (c->tmpdir && !(env = environment(c->tmpdir, &own, err)))
 		return -(int)err->code;
-	sigemptyset(&none);
-	sigemptyset(&usual);
-	sigaddset(&usual, SIGPIPE);
-	if (posix_spawn_file_actions_init(&files))
-		return vn_nomem(err);
-	if (posix_spawnattr_init(&attr)) {
-		posix_spawn_file_actions_destroy(&files);
-		return vn_nomem(err);
-	}
-	int bad = c->in ? posix_spawn_file_actions_adddup2(&files, c->in, 0)
-			: posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	bad = bad ? bad : posix_spawn_file_actions_adddup2(&files, c->out ? c->out : out, 1);
-	bad = bad ? bad : posix_spawn_file_actions_adddup2(&files, errors, 2);
-	bad = bad ? bad : posix_spawnattr_setsigmask(&attr, &none);
-	bad = bad ? bad : posix_spawnattr_setsigdefault(&attr, &usual);
-	bad = bad ? bad : posix_spawnattr_setpgroup(&attr, 0);
-	bad = bad ? bad : posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	bad = bad ? bad : posix_spawn(ret_pid, program, &files, &attr, (char *const *)(uintptr_t)c->argv, env ? env : environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	if (bad) {
-		errno = bad;
-		return vn_fail_sys(err, VN_EIO, "cannot run %s", program);
-	}
-	return 0;
-}
-
-static int start(struct running *r, const char *program, struct vn_command *c, struct vn_err *err)
-{
-	int out[2], errors[2];
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot make a pipe");
 	r->out = out[0];
@@ -132,7 +69,11 @@ static int start(struct running *r, const char *program, struct vn_command *c, s
 	VN_AUTO_CLOSE int child_errors = errors[1];
 	fcntl(r->out, F_SETFL, O_NONBLOCK);
 	fcntl(r->errors, F_SETFL, O_NONBLOCK);
-	return spawn(program, c, child_out, child_errors, &r->pid, err);
+	const struct vn_child_start child = {
+		.program = program, .argv = (char *const *)(uintptr_t)c->argv, .env = env ? env : environ,
+		.in = c->in ? c->in : -1, .out = c->out ? c->out : child_out, .errors = child_errors, .group = true,
+	};
+	return vn_child_start(&child, &r->pid, err);
 }
 
 /* Of what is said at length the end counts. */
@@ -162,25 +103,19 @@ static int read_some(int *fd, struct vn_buf *to, bool last, struct vn_err *err)
 	return last ? keep_last(to, block, (size_t)n, err) : vn_buf_add(to, block, (size_t)n, err);
 }
 
-static bool ended(pid_t pid)
-{
-	siginfo_t info = { 0 };
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
-}
-
 /* Reads until both pipes end, or the process has ended and they are empty (what it left running may keep them open), or the time
  * is up. */
 static int listen_to(struct running *r, struct vn_buf *ret, bool *ret_late, struct vn_err *err)
 {
 	while (r->out >= 0 || r->errors >= 0) {
 		struct pollfd p[2] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN } };
-		bool over = ended(r->pid);
+		bool over = vn_child_ended(r->pid);
 		int ready = poll(p, 2, over ? 0 : LOOK_MS);
 		if (ready < 0 && errno != EINTR)
 			return vn_fail_sys(err, VN_EIO, "poll");
 		if (ready == 0 && over)
 			return 0;
-		if (now_ms() >= r->deadline) {
+		if (vn_monotonic_ms() >= r->deadline) {
 			*ret_late = true;
 			return 0;
 		}
@@ -198,22 +133,8 @@ static int listen_to(struct running *r, struct vn_buf *ret, bool *ret_late, stru
 /* Its exit status, or -1 when it had to be killed, and all that it started with it. */
 static int reap(struct running *r, bool kill_now)
 {
-	static const struct timespec moment = { 0, 10000000 };
-	int status = 0;
-	pid_t got;
-	while (!kill_now && ((got = waitpid(r->pid, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR))) {
-		if (now_ms() >= r->deadline)
-			kill_now = true;
-		else
-			nanosleep(&moment, NULL);
-	}
-	if (kill_now) {
-		kill(-r->pid, SIGKILL);
-		while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
-			;
-		return -1;
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+	int status = vn_child_wait(r->pid, kill_now ? 0 : r->deadline, true);
+	return status < 0 ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
 /* The last line that says something. */
@@ -237,8 +158,12 @@ int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
 	if (!c->argc || c->argc >= VN_COMMAND_WORDS)
 		return vn_fail(err, VN_ELIMIT, "%s would have %zu arguments", c->argc ? c->argv[0] : "a command", c->argc);
 	c->argv[c->argc] = NULL;
-	int rc = find_program(c->argv[0], &program, err);
-	r.deadline = now_ms() + (uint64_t)seconds * 1000;
+	int rc = vn_child_find(c->argv[0], &program, err);
+	if (rc == -VN_ENOTFOUND) {
+		err->code = VN_EIO;
+		return vn_hint(err, "install it, or choose another kind of engine");
+	}
+	r.deadline = vn_monotonic_ms() + (uint64_t)seconds * 1000;
 	if (rc == 0)
 		rc = start(&r, program, c, err);
 	bool started = rc == 0;

@@ -1,5 +1,6 @@
 /* Commands that the configuration names: hooks, the check before a release runs, the health check behind it. */
 #include "pull/pull.h"
+#include "util/child.h"
 #include "util/cleanup.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,10 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define WORDS 80
-#define POLL_NS 20000000             /* how often the end of a command is looked for */
 
 struct words {
 	char *list[WORDS];
@@ -87,31 +86,6 @@ static void become(char *const *argv, char *const *envp, int failed)
 	_exit(127);
 }
 
-/* The status as of waitpid(2); -1 when it took too long and was killed. */
-static int wait_for(pid_t pid, int64_t seconds)
-{
-	struct timespec step = { 0, POLL_NS }, now, end;
-	int status = 0;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += (time_t)seconds;
-	for (;;) {
-		pid_t got = waitpid(pid, &status, WNOHANG);
-		if (got == pid)
-			return status;
-		if (got < 0 && errno != EINTR)
-			return -1;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))
-			break;
-		nanosleep(&step, NULL);
-	}
-	kill(-pid, SIGKILL);
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return -1;
-}
-
 static int start(char *const *argv, char *const *envp, pid_t *ret, struct vn_err *err)
 {
 	int pipes[2], why = 0;
@@ -126,7 +100,7 @@ static int start(char *const *argv, char *const *envp, pid_t *ret, struct vn_err
 	if (pid < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot start %s", argv[0]);
 	if (n == (ssize_t)sizeof(why)) {
-		wait_for(pid, 1);
+		vn_child_wait(pid, UINT64_MAX, false);
 		errno = why;
 		return vn_fail_sys(err, VN_EIO, "cannot run %s", argv[0]);
 	}
@@ -147,7 +121,7 @@ int vn_pull_run(struct vn_pull *p, const struct vn_pull_command *command, const 
 		r = start(argv.list, envp.list, &pid, err);
 	if (r < 0)
 		return r;
-	int status = wait_for(pid, command->timeout);
+	int status = vn_child_wait(pid, vn_monotonic_ms() + (uint64_t)command->timeout * 1000, true);
 	if (status == -1)
 		return vn_fail(err, VN_EREFUSED, "%s was not done after %lld seconds", argv.list[0], (long long)command->timeout);
 	if (WIFSIGNALED(status))

@@ -1,6 +1,7 @@
 #include "registry/transfer.h"
 #include "registry/answer.h"
 #include "registry/words.h"
+#include "util/child.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <errno.h>
@@ -157,13 +158,6 @@ static int explain(struct vn_transfer *t, struct vn_err *err)
 }
 
 /* ---- moving bytes */
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void collect(struct vn_transfer *t)
 {
 	CURLMsg *msg;
@@ -227,9 +221,9 @@ static int drive(struct vn_transfer *t, bool (*enough)(const struct vn_transfer 
 			limit *= 5;
 		if (t->waited >= limit)
 			return stalled(t, (unsigned)limit, err);
-		uint64_t left = limit - t->waited, before = now_ms();
+		uint64_t left = limit - t->waited, before = vn_monotonic_ms();
 		curl_multi_poll(t->lane->multi, NULL, 0, left < 1000 ? (int)left : 1000, NULL);
-		t->waited += now_ms() - before;
+		t->waited += vn_monotonic_ms() - before;
 	}
 }
 
