@@ -90,7 +90,7 @@ static inline void put_command(const char *name, const char *script)
 	if (!*usual)
 		snprintf(usual, sizeof(usual), "%s", getenv("PATH"));
 	CHECK_OK(vn_fs_mkdirs(below("bin"), 0755, &err), &err);
-	CHECK_OK(vn_buf_addf(&text, &err, "#!/bin/sh\ncd %s\nprintf '%%s\\n' \"$*\" >>log\n%s\n", fixture_dir, script), &err);
+	CHECK_OK(vn_buf_addf(&text, &err, "#!/bin/sh\ncd %s\nprintf '%%s\\n' \"$*\" >>log\n%s\n", test_dir, script), &err);
 	char file[80];
 	snprintf(file, sizeof(file), "bin/%s", name);
 	CHECK_OK(vn_fs_replace(below(file), text.data, text.len, 0755, &err), &err);

@@ -63,12 +63,12 @@ static void begin(void)
 	put_text("tree/a", "base");
 	put_text("tree/b", "top");
 	put_text("tree/d/e", "deeper");
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", fixture_dir);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", test_dir);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(bind(listener, (struct sockaddr *)&a, sizeof(a)) == 0);
 	CHECK(listen(listener, 64) == 0);
 	snprintf(endpoint, sizeof(endpoint), "%s,space", a.sun_path);
-	CHECK_OK(vn_engine_open("containerd", endpoint, fixture_dir, NULL, &e, &err), &err);
+	CHECK_OK(vn_engine_open("containerd", endpoint, test_dir, NULL, &e, &err), &err);
 }
 
 static void end(void)
@@ -227,7 +227,7 @@ static void test_names(void)
 	CHECK_OK(e->ops->forget(e, NAME, &err), &err);
 	CHECK_OK(e->ops->forget(e, NAME, &err), &err);
 	CHECK_EQ(e->ops->look(e, NAME, &none, &err), -VN_ENOTFOUND);
-	CHECK_STR(e->ops->data(e), fixture_dir);
+	CHECK_STR(e->ops->data(e), test_dir);
 	CHECK_OK(e->ops->sync(e, &err), &err);
 	end();
 }

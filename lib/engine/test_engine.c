@@ -5,7 +5,7 @@
 static void begin(const struct answer *answers)
 {
 	fixture_begin();
-	engine_begin(fixture_dir, answers);
+	engine_begin(test_dir, answers);
 }
 
 static void end(void)

@@ -14,8 +14,8 @@ static void begin(const struct answer *answers)
 {
 	struct vn_err err = { 0 };
 	fixture_begin();
-	engine_begin(fixture_dir, answers);
-	CHECK_OK(vn_engine_open("moby", getenv("DOCKER_HOST"), fixture_dir, NULL, &e, &err), &err);
+	engine_begin(test_dir, answers);
+	CHECK_OK(vn_engine_open("moby", getenv("DOCKER_HOST"), test_dir, NULL, &e, &err), &err);
 }
 
 static void end(void)
@@ -81,7 +81,7 @@ static void test_load(void)
 	CHECK(memmem(engine.loaded, engine.nloaded, "b", 1) != NULL);
 	CHECK_HAS(engine.log, "POST /containers/create");
 	CHECK_HAS(engine.log, "DELETE /containers/c1?force=1&v=1");
-	CHECK_HAS(engine.posted, fixture_dir);
+	CHECK_HAS(engine.posted, test_dir);
 	CHECK_HAS(engine.posted, "dev.veneer.pull");
 	/* it says that it took it, and shows nothing or another image */
 	answers[2].status = 404;

@@ -60,7 +60,7 @@ static void begin(void)
 	CHECK_OK(vn_fs_mkdirs(below("vfs-layers"), 0755, &err), &err);
 	put_text("tree/a", "base");
 	put_text("tree/b", "top");
-	CHECK_OK(vn_engine_open("podman", " --root  /x ", fixture_dir, NULL, &e, &err), &err);
+	CHECK_OK(vn_engine_open("podman", " --root  /x ", test_dir, NULL, &e, &err), &err);
 }
 
 static void end(void)
@@ -110,7 +110,7 @@ static void test_layers(void)
 	put_text("vfs-layers/layers.json", "nonsense");
 	CHECK_OK(e->ops->layers(e, &made.image.manifest, &made.image.config, &present, &err), &err);
 	CHECK_EQ(present, 0);
-	CHECK_STR(e->ops->data(e), fixture_dir);
+	CHECK_STR(e->ops->data(e), test_dir);
 	CHECK_OK(e->ops->sync(e, &err), &err);
 	end();
 }
@@ -161,7 +161,7 @@ static void test_load(void)
 	CHECK_OK(vn_fs_read(below("archive"), &archive, &err), &err);
 	CHECK(memmem(archive.data, archive.len, "\"io.containerd.image.name\":\"" NAME "\"", strlen(NAME) + 29) != NULL);
 	CHECK_OK(vn_fs_read(below("tmpdir"), &tmpdir, &err), &err);
-	CHECK_HAS(tmpdir.data, fixture_dir);
+	CHECK_HAS(tmpdir.data, test_dir);
 	CHECK(!vn_fs_exists(below("podman")));
 	CHECK_OK(e->ops->prove(e, &in, true, &err), &err);
 	put_text("tree/b", "tip");

@@ -1,150 +1,36 @@
-/* What the tests of trees share: layers written as lines of text, and trees told as one.
- *
- *   "d PATH MODE"  "f PATH TEXT"  "l PATH TARGET"  "h PATH TARGET"  "w PATH" (whiteout)  "o PATH" (opaque mark)
- *   "c PATH MAJOR:MINOR"  "p PATH"  "x PATH NAME=VALUE" (a file with an extended attribute)
- *
- * one line for each entry, separated by "; ". */
+/* What the tests of trees share: layers written as lines of text (tar/pen.h), and trees told as one. */
 #ifndef VN_ENGINE_TREE_FIXTURE_H
 #define VN_ENGINE_TREE_FIXTURE_H
 #include "engine/tree.h"
-#include "tar/writer.h"
+#include "tar/pen.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
-#include "util/test.h"
+#include "util/test_dir.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static char fixture_dir[256];
-
 static inline void fixture_begin(void)
 {
-	const char *dir = getenv("TMPDIR");
-	snprintf(fixture_dir, sizeof(fixture_dir), "%s/veneer-tree-XXXXXX", dir && *dir && strlen(dir) < 200 ? dir : "/tmp");
-	CHECK(mkdtemp(fixture_dir) != NULL);
+	test_dir_make("tree");
 }
 
 static inline void fixture_end(void)
 {
 	struct vn_err err = { 0 };
-	CHECK_OK(vn_tree_remove(AT_FDCWD, fixture_dir, &err), &err);
-}
-
-/* A path below the folder; four of them live at a time. */
-static inline const char *below(const char *name)
-{
-	static char path[4][600];
-	static unsigned turn;
-	char *p = path[turn++ % 4];
-	snprintf(p, 600, "%s/%s", fixture_dir, name);
-	return p;
+	CHECK_OK(vn_tree_remove(AT_FDCWD, test_dir, &err), &err);
 }
 
 /* ---- layers */
-struct pen {
-	struct vn_buf bytes;
-	struct vn_out *out;
-	struct vn_tar_writer *w;
-	struct vn_err err;
-};
-
-static inline void pen_open(struct pen *p)
-{
-	memset(p, 0, sizeof(*p));
-	p->bytes.max = SIZE_MAX / 2;
-	CHECK_OK(vn_out_buf(&p->bytes, &p->out, &p->err), &p->err);
-	CHECK_OK(vn_tar_writer_open(p->out, &p->w, &p->err), &p->err);
-}
-
-static inline void pen_entry(struct pen *p, const struct vn_tar_entry *e, const void *data)
-{
-	struct vn_tar_entry own = *e;
-	own.uid = own.uid ? own.uid : geteuid();
-	own.gid = own.gid ? own.gid : getegid();
-	CHECK_OK(vn_tar_write_entry(p->w, &own, &p->err), &p->err);
-	if (e->size)
-		CHECK_OK(vn_tar_write_data(p->w, data, e->size, &p->err), &p->err);
-}
-
-static inline void pen_close(struct pen *p)
-{
-	CHECK_OK(vn_tar_writer_finish(p->w, &p->err), &p->err);
-	vn_tar_writer_close(p->w);
-	vn_out_close(p->out);
-}
-
-static inline void pen_mark(struct pen *p, const char *dir, const char *prefix, const char *base)
-{
-	char path[5000];
-	struct vn_tar_entry e = { .path = path, .type = VN_FILE, .mode = 0644 };
-	snprintf(path, sizeof(path), "%s%s%s%s", dir, *dir ? "/" : "", prefix, base);
-	pen_entry(p, &e, NULL);
-}
-
-static inline void pen_line(struct pen *p, char kind, char *path, char *rest)
-{
-	struct vn_tar_entry e = { .path = path, .type = VN_FILE, .mode = 0644, .mtime = 1000 };
-	struct vn_xattr xattr = { .name = rest };
-	char *slash = strrchr(path, '/'), *mark;
-	switch (kind) {
-	case 'd':
-		e.type = VN_DIR;
-		e.mode = *rest ? (uint32_t)strtoul(rest, NULL, 8) : 0755;
-		break;
-	case 'l':
-	case 'h':
-		e.type = kind == 'l' ? VN_SYMLINK : VN_HARDLINK;
-		e.link = rest;
-		break;
-	case 'c':
-		e.type = VN_CHAR;
-		e.dev_major = (uint32_t)strtoul(rest, &mark, 10);
-		e.dev_minor = (uint32_t)strtoul(mark + 1, NULL, 10);
-		break;
-	case 'p':
-		e.type = VN_FIFO;
-		break;
-	case 'x':
-		mark = strchr(rest, '=');
-		*mark++ = 0;
-		xattr.value = mark;
-		xattr.len = strlen(mark);
-		e.xattrs = &xattr;
-		e.nxattrs = 1;
-		break;
-	case 'w':
-		if (slash)
-			*slash = 0;
-		pen_mark(p, slash ? path : "", ".wh.", slash ? slash + 1 : path);
-		return;
-	case 'o':
-		pen_mark(p, path, "", ".wh..wh..opq");
-		return;
-	default:
-		e.size = strlen(rest);
-	}
-	pen_entry(p, &e, rest);
-}
-
-/* The tar of the lines up to the end or the next '|'. */
+/* The tar of the lines in `len` bytes of text. */
 static inline void pen_layer(const char *text, size_t len, struct pen *p)
 {
-	char line[1024];
 	pen_open(p);
-	for (const char *end = text + len; text < end;) {
-		size_t n = 0;
-		while (text + n < end && text[n] != ';')
-			n++;
-		snprintf(line, sizeof(line), "%.*s", (int)n, text);
-		text += n + (text + n < end);
-		while (text < end && *text == ' ')
-			text++;
-		char *path = strlen(line) > 1 ? line + 2 : line + 1, *rest = path + strcspn(path, " ");
-		if (*rest)
-			*rest++ = 0;
-		pen_line(p, line[0], path, rest);
-	}
+	p->uid = geteuid();
+	p->gid = getegid();
+	p->mtime = 1000;
+	pen_lines(p, text, text + len);
 	pen_close(p);
 }
 

@@ -210,7 +210,8 @@ static bool on_trial(struct vn_pull *p)
 
 static int go_back(struct vn_pull *p, struct vn_err *err)
 {
-	struct vn_release *bad = vn_journal_release(&p->journal, &p->journal.trial), *good = vn_journal_release(&p->journal, &p->journal.back);
+	struct vn_release *bad = vn_journal_release(&p->journal, &p->journal.trial);
+	struct vn_release *good = vn_journal_release(&p->journal, &p->journal.back);
 	char a[200], b[200];
 	struct vn_err why = *err;
 	if (!good) {
@@ -325,7 +326,8 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 		const struct vn_release r = j->releases[i];
 		struct vn_err why = { 0 };
 		char called[200], line[256];
-		if (vn_digest_equal(&r.manifest, &j->active) || vn_digest_equal(&r.manifest, &j->back) || rank(j, i) < p->config.keep) {
+		bool needed = vn_digest_equal(&r.manifest, &j->active) || vn_digest_equal(&r.manifest, &j->back);
+		if (needed || rank(j, i) < p->config.keep) {
 			i++;
 			continue;
 		}

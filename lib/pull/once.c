@@ -306,26 +306,6 @@ static bool is_begun(const struct vn_pull *p)
 	return p->journal.update.step >= VN_STEP_VERIFIED && !p->dry_run;
 }
 
-int vn_pull_once(struct vn_pull *p, const struct vn_pull_once_options *options, struct vn_err *err)
-{
-	struct vn_source *channel = NULL;
-	vn_pull_take_options(p, options);
-	int r = vn_pull_begin(p, "once", err);
-	if (r < 0)
-		return r;
-	r = p->dry_run ? 0 : vn_pull_try(p, false, err);
-	if (r < 0)
-		return vn_pull_end(p, r, err);
-	if (is_begun(p))
-		return vn_pull_end(p, finish_begun(p, err), err);
-	r = p->now ? 0 : closed(p, err);
-	if (r == 0)
-		r = open_registry(p, &channel, err);
-	if (r == 0)
-		r = poll_channel(p, channel, false, err);
-	return vn_pull_end(p, r < 0 ? r : 0, err);
-}
-
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */
 static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret, struct vn_err *err)
 {
@@ -356,20 +336,33 @@ static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret
 	return -(int)err->code;
 }
 
-int vn_pull_import(struct vn_pull *p, const char *file, const struct vn_pull_once_options *options, struct vn_err *err)
+/* From the registry, or from `file`. */
+static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 {
 	struct vn_source *channel = NULL;
-	vn_pull_take_options(p, options);
-	int r = vn_pull_begin(p, "import", err);
+	int r = p->dry_run ? 0 : vn_pull_try(p, false, err);
 	if (r < 0)
 		return r;
-	r = p->dry_run ? 0 : vn_pull_try(p, false, err);
-	if (r < 0)
-		return vn_pull_end(p, r, err);
 	if (is_begun(p))
-		return vn_pull_end(p, finish_begun(p, err), err);
-	r = open_file(p, file, &channel, err);
+		return finish_begun(p, err);
+	r = file || p->now ? 0 : closed(p, err);
 	if (r == 0)
-		r = poll_channel(p, channel, true, err);
-	return vn_pull_end(p, r < 0 ? r : 0, err);
+		r = file ? open_file(p, file, &channel, err) : open_registry(p, &channel, err);
+	if (r == 0)
+		r = poll_channel(p, channel, file != NULL, err);
+	return r < 0 ? r : 0;
+}
+
+int vn_pull_once(struct vn_pull *p, const struct vn_pull_once_options *options, struct vn_err *err)
+{
+	vn_pull_take_options(p, options);
+	int r = vn_pull_begin(p, "once", err);
+	return r < 0 ? r : vn_pull_end(p, poll_once(p, NULL, err), err);
+}
+
+int vn_pull_import(struct vn_pull *p, const char *file, const struct vn_pull_once_options *options, struct vn_err *err)
+{
+	vn_pull_take_options(p, options);
+	int r = vn_pull_begin(p, "import", err);
+	return r < 0 ? r : vn_pull_end(p, poll_once(p, file, err), err);
 }

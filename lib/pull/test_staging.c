@@ -1,9 +1,9 @@
 /* What of a blob is still there after a cut, a kill or damage, and what is asked for again. */
 #include "pull/staging.h"
 #include "registry/fake.h"
-#include "util/fs.h"
 #include "util/limits.h"
 #include "util/num.h"
+#include "util/test_dir.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -14,19 +14,17 @@
 #define MARK 16
 #define TAIL 24
 
-static char blob[SIZE], dir[300];
+static char blob[SIZE];
 static struct vn_desc desc;
 
 static void begin(void)
 {
 	struct vn_err err = { 0 };
 	struct vn_digest digest;
-	const char *tmp = getenv("TMPDIR");
 	uint32_t x = 1;
 	for (size_t i = 0; i < SIZE; i++)
 		blob[i] = (char)((x = x * 1664525 + 1013904223) >> 24);
-	snprintf(dir, sizeof(dir), "%.200s/veneer-staging-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	CHECK(mkdtemp(dir) != NULL);
+	test_dir_make("staging");
 	CHECK_OK(vn_digest_of(blob, SIZE, &digest, &err), &err);
 	CHECK_OK(vn_desc_init(&desc, VN_MT_OCI_LAYER, &digest, SIZE, &err), &err);
 }
@@ -34,10 +32,10 @@ static void begin(void)
 static void end(void)
 {
 	struct vn_err err = { 0 };
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
-	CHECK_EQ(vn_staging_bytes(dir), 0);
-	CHECK_EQ(rmdir(dir), 0);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
+	CHECK_EQ(vn_staging_bytes(test_dir), 0);
+	CHECK_EQ(rmdir(test_dir), 0);
 	vn_desc_release(&desc);
 }
 
@@ -46,7 +44,7 @@ static const char *file(const char *suffix)
 	static char path[2][500];
 	static unsigned turn;
 	char *p = path[turn++ % 2];
-	snprintf(p, 500, "%s/%s%s", dir, vn_digest_hex(&desc.digest), suffix);
+	snprintf(p, 500, "%s/%s%s", test_dir, vn_digest_hex(&desc.digest), suffix);
 	return p;
 }
 
@@ -61,7 +59,7 @@ static int run_looked(const struct fake_step *script, int (*look)(void *, const 
 		      void *user, struct vn_err *err)
 {
 	struct fake_world w;
-	struct vn_staging staging = { .dir = dir, .look = look, .user = user };
+	struct vn_staging staging = { .dir = test_dir, .look = look, .user = user };
 	struct vn_source *staged = NULL;
 	*err = (struct vn_err){ 0 };
 	fake_world_open(&w, script);
@@ -218,10 +216,10 @@ static void test_wrong_bytes(void)
 	struct vn_err err;
 	begin();
 	cut(UNIT + 10);
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 	blob[SIZE / 2] ^= 1;
 	CHECK_EQ(run(script, &err), -VN_EDIGEST);
-	CHECK_EQ(vn_staging_bytes(dir), 0);
+	CHECK_EQ(vn_staging_bytes(test_dir), 0);
 	blob[SIZE / 2] ^= 1;
 	goes_on(0);
 	end();
@@ -237,7 +235,7 @@ static void test_no_ranges(void)
 	cut(UNIT + 10);
 	put(".part", 5, "x", 1);
 	cut(0);
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 	cut(UNIT + 10);
 	CHECK_OK(run(script, &err), &err);
 	CHECK_OK(vn_fs_read(file(".blob"), &got, &err), &err);
@@ -254,7 +252,7 @@ static void test_too_large(void)
 	CHECK_EQ(run(none, &err), -VN_ELIMIT);
 	desc.size = -1;
 	CHECK_EQ(run(none, &err), -VN_ELIMIT);
-	CHECK_EQ(vn_staging_bytes(dir), 0);
+	CHECK_EQ(vn_staging_bytes(test_dir), 0);
 	end();
 }
 
@@ -298,12 +296,12 @@ static void test_look(void)
 	/* it stands there: nothing is asked for and nobody looks */
 	CHECK_OK(run_looked(none, look, &l, &err), &err);
 	CHECK_EQ(l.calls, 2);
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 
 	l = (struct looked){ .enough_after = 1 };
 	CHECK_OK(run_looked(script, look, &l, &err), &err);
 	CHECK_EQ(l.calls, 1);
-	CHECK_OK(vn_staging_clear(dir, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 
 	l = (struct looked){ .fails_with = VN_EREFUSED };
 	CHECK_EQ(run_looked(part, look, &l, &err), -VN_EREFUSED);
@@ -323,7 +321,7 @@ static void test_look(void)
 static void reads_manifest(const struct fake_step *script)
 {
 	struct fake_world w;
-	struct vn_staging staging = { .dir = dir };
+	struct vn_staging staging = { .dir = test_dir };
 	struct vn_source *staged = NULL;
 	struct vn_err err = { 0 };
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
@@ -348,7 +346,7 @@ static void test_manifest(void)
 	begin();
 	reads_manifest(script);
 	reads_manifest(none);
-	snprintf(path, sizeof(path), "%s/1.manifest", dir);
+	snprintf(path, sizeof(path), "%s/1.manifest", test_dir);
 	CHECK_EQ(truncate(path, 10), 0);
 	reads_manifest(script);
 	CHECK_EQ(truncate(path, 0), 0);

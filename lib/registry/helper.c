@@ -27,7 +27,8 @@ static int start(struct child *c, const char *program, const char *verb, struct 
 	c->out = out[0];
 	VN_AUTO_CLOSE int child_out = out[1];
 	char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)verb, NULL };
-	const struct vn_child_start child = { .program = program, .argv = argv, .env = environ, .in = child_in, .out = child_out, .errors = -1 };
+	const struct vn_child_start child = { .program = program, .argv = argv, .env = environ,
+					      .in = child_in, .out = child_out, .errors = -1 };
 	return vn_child_start(&child, &c->pid, err);
 }
 

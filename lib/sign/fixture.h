@@ -5,9 +5,8 @@
 #include "sign/find.h"
 #include "sign/put.h"
 #include "util/cleanup.h"
-#include "util/fs.h"
 #include "util/limits.h"
-#include "util/test.h"
+#include "util/test_dir.h"
 #include <stdlib.h>
 
 /* ---- keys for tests, protecting nothing: `openssl genpkey`, and the first Ed25519 key of RFC 8032, section 7.1 */
@@ -31,29 +30,17 @@
 	"MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"                           \
 	"-----END PUBLIC KEY-----\n"
 
-static char fixture_dir[256];
-
 static inline void fixture_begin(void)
 {
-	const char *dir = getenv("TMPDIR");
-	snprintf(fixture_dir, sizeof(fixture_dir), "%s/veneer-sign-XXXXXX", dir && *dir && strlen(dir) < 200 ? dir : "/tmp");
-	CHECK(mkdtemp(fixture_dir) != NULL);
+	test_dir_make("sign");
 }
+#define fixture_end test_dir_remove
 
-static inline void fixture_end(void)
-{
-	struct vn_err err = { 0 };
-	CHECK_OK(vn_fs_remove_tree(fixture_dir, &err), &err);
-}
-
-/* A file with that text; four paths live at a time. */
+/* A file with that text; eight paths live at a time. */
 static inline const char *file_of(const char *name, const char *text)
 {
-	static char path[4][600];
-	static unsigned turn;
+	const char *p = below(name);
 	struct vn_err err = { 0 };
-	char *p = path[turn++ % 4];
-	snprintf(p, 600, "%s/%s", fixture_dir, name);
 	CHECK_OK(vn_fs_replace(p, text, strlen(text), 0600, &err), &err);
 	return p;
 }

@@ -5,34 +5,14 @@
 #include "store/store.h"
 #include "stream/out.h"
 #include "util/cleanup.h"
-#include "util/fs.h"
-#include "util/test.h"
+#include "util/test_dir.h"
 #include <stdlib.h>
-
-static char fixture_dir[256];
 
 static inline void fixture_begin(void)
 {
-	const char *dir = getenv("TMPDIR");
-	snprintf(fixture_dir, sizeof(fixture_dir), "%s/veneer-store-XXXXXX", dir && *dir && strlen(dir) < 200 ? dir : "/tmp");
-	CHECK(mkdtemp(fixture_dir) != NULL);
+	test_dir_make("store");
 }
-
-static inline void fixture_end(void)
-{
-	struct vn_err err = { 0 };
-	CHECK_OK(vn_fs_remove_tree(fixture_dir, &err), &err);
-}
-
-/* A path below the folder; four of them live at a time. */
-static inline const char *below(const char *name)
-{
-	static char path[4][600];
-	static unsigned turn;
-	char *p = path[turn++ % 4];
-	snprintf(p, 600, "%s/%s", fixture_dir, name);
-	return p;
-}
+#define fixture_end test_dir_remove
 
 /* "SCHEME:FOLDER/REST" */
 static inline struct vn_ref ref_of(const char *scheme, const char *rest)

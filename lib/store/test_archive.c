@@ -122,7 +122,7 @@ static void test_abandoned(void)
 	CHECK(!vn_fs_exists(below("a.tar")));
 	vn_sink_close(vn_steal(k));
 	CHECK(!vn_fs_exists(below("a.tar")));
-	CHECK(rmdir(fixture_dir) == 0);
+	CHECK(rmdir(test_dir) == 0);
 }
 
 /* ---- archives as engines of all ages write them */

@@ -88,7 +88,7 @@ static void test_hostile(void)
 	CHECK_OK(vn_fs_replace(below("empty"), "", 0, 0644, &err), &err);
 	CHECK_EQ(vn_members_open(below("empty"), NULL, &m, &err), -VN_EFORMAT);
 	CHECK_EQ(vn_members_open(below("absent"), NULL, &m, &err), -VN_ENOTFOUND);
-	CHECK_EQ(vn_members_open(fixture_dir, NULL, &m, &err), -VN_EFORMAT);
+	CHECK_EQ(vn_members_open(test_dir, NULL, &m, &err), -VN_EFORMAT);
 	CHECK_HAS(err.hint, "oci:DIR");
 	fixture_end();
 }
