@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define MAX_DEPTH 4                  /* of indexes within each other */
 
 struct needed {
 	struct vn_digest *list;
@@ -56,7 +57,9 @@ static int need_manifest(struct needed *x, struct vn_source *shelf, const struct
 	}
 	if (r == 0)
 		r = need(x, digest, err);
-	if (r < 0 || depth > 2)
+	if (r == 0 && depth > MAX_DEPTH)
+		r = vn_fail(err, VN_ELIMIT, "%s lies in more than %d indexes within each other", digest->text, MAX_DEPTH);
+	if (r < 0)
 		return r;
 	if (vn_mediatype(desc.media_type)->kind == VN_KIND_INDEX) {
 		r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &index, err);
