@@ -401,5 +401,6 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 	struct vn_err why = { 0 };
 	if (vn_pull_collect(p, false, &why) < 0)
 		vn_warn(vn_pull_events(p), "not everything was tidied up: %s", why.text);
+	p->report.nfindings = 0;
 	return 0;
 }

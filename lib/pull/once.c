@@ -95,10 +95,10 @@ static int is_current(struct vn_pull *p, const struct vn_release *active, struct
 	return vn_pull_say(p, err, "%s runs, and is what %s names.", vn_pull_called(active, called), p->public_name);
 }
 
-int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struct vn_err *err)
+int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, bool came, struct vn_err *err)
 {
 	const struct vn_release *r = vn_journal_active(&p->journal);
-	char called[200], size[VN_SIZE_TEXT];
+	char called[200], size[VN_SIZE_TEXT], how[VN_SIZE_TEXT + 60] = "it was held here";
 	if (!r)
 		return vn_fail(err, VN_EIO, "no release is active after the update");
 	p->report.outcome = p->config.staged ? VN_PULL_STAGED : VN_PULL_UPDATED;
@@ -106,8 +106,12 @@ int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struc
 	p->report.previous = vn_arena_text(&p->report_arena, before->text, err);
 	if (!p->report.digest || !p->report.previous)
 		return -(int)err->code;
-	return vn_pull_say(p, err, "%s %s (%s, %s on the wire).", vn_pull_called(r, called),
-			   p->config.staged ? "is in place; the next start runs it" : "runs", r->how, vn_size_text(r->bytes, size));
+	if (came && !strcmp(r->how, "import"))
+		snprintf(how, sizeof(how), "from a file");
+	else if (came)
+		snprintf(how, sizeof(how), "%s, %s on the wire", r->how, vn_size_text(r->bytes, size));
+	return vn_pull_say(p, err, "%s %s (%s).", vn_pull_called(r, called),
+			   p->config.staged ? "is in place; the next start runs it" : "runs", how);
 }
 
 /* An update that lies on the shelf is brought to its end without asking anybody. */
@@ -117,7 +121,7 @@ static int finish_begun(struct vn_pull *p, struct vn_err *err)
 		return say_waits(p, err, "this device is pinned to what runs");
 	const struct vn_digest before = p->journal.active;
 	int r = vn_pull_hand_over(p, err);
-	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, true, err);
 }
 
 /* A new target begins with an empty staging folder. */
@@ -241,7 +245,7 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 			held->counter = n->proof.release;
 		r = vn_digest_equal(&held->manifest, &p->journal.active) ? is_current(p, held, err) :
 									     vn_pull_activate(p, &n->target.digest, "active", err);
-		return r < 0 || vn_digest_equal(&before, &p->journal.active) ? r : vn_pull_say_updated(p, &before, err);
+		return r < 0 || vn_digest_equal(&before, &p->journal.active) ? r : vn_pull_say_updated(p, &before, false, err);
 	}
 	r = aim(p, n, err);
 	if (r == 0)
@@ -257,7 +261,7 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = vn_pull_hand_over(p, err);
-	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, true, err);
 }
 
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)

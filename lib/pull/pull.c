@@ -132,7 +132,7 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 	/* an order given here may go below the counter */
 	p->allow_downgrade = true;
 	r = vn_pull_activate(p, &target, "rolled-back", err);
-	return r < 0 ? r : vn_pull_say_updated(p, &before, err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
 }
 
 int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)

@@ -45,8 +45,8 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 
 /* ---- once.c */
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);
-/* What runs now, and what did `before`. */
-int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, struct vn_err *err);
+/* What runs now, and what did `before`; `came`: it was not held here. */
+int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, bool came, struct vn_err *err);
 
 /* ---- session.c: one run over the state folder */
 /* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */
