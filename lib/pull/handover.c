@@ -29,16 +29,6 @@ int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct v
 	return 0;
 }
 
-/* Which run of the kernel this is. */
-static void boot_id(char ret[40])
-{
-	VN_AUTO(vn_buf) text = VN_BUF(64);
-	struct vn_err ignored = { 0 };
-	ret[0] = 0;
-	if (vn_fs_read("/proc/sys/kernel/random/boot_id", &text, &ignored) == 0)
-		snprintf(ret, 40, "%.*s", (int)strcspn(vn_buf_text(&text), "\n"), vn_buf_text(&text));
-}
-
 /* ---- into the engine */
 /* Layers that the engine lacks lie on the shelf, unless it has lost some since they were left out. */
 static int check_shelf(struct vn_pull *p, const struct vn_image *image, size_t present, struct vn_err *err)
@@ -59,8 +49,8 @@ static int load(struct vn_pull *p, const struct vn_incoming *in, struct vn_err *
 {
 	struct vn_update *u = &p->journal.update;
 	const struct vn_engine_ops *ops = p->engine->ops;
-	char boot[40];
-	boot_id(boot);
+	char boot[VN_BOOT_TEXT];
+	vn_boot_id(boot);
 	bool cut = u->step == VN_STEP_HANDING && strcmp(boot, u->boot);
 	/* after a power cut a layer may stand there with empty files, and loading it again would do nothing */
 	int r = cut ? ops->discard(p->engine, in, err) : 0;

@@ -4,6 +4,7 @@
 #define VN_PULL_JOURNAL_H
 #include "json/json.h"
 #include "util/digest.h"
+#include "util/fs.h"
 #include <sys/types.h>
 
 #define VN_JOURNAL_FILE "journal.json"
@@ -43,7 +44,7 @@ struct vn_update {
 	uint64_t before;                     /* wire bytes of runs that were interrupted */
 	bool import;                         /* from a file and not from the registry */
 	bool delta_failed;                   /* it was tried, and the image is fetched instead */
-	char boot[40];                       /* of the kernel's run that it was handed to the engine in */
+	char boot[VN_BOOT_TEXT];             /* of the kernel's run that it was handed to the engine in */
 };
 struct vn_happened {
 	int64_t time;

@@ -30,7 +30,7 @@ int vn_staging_path(const char *dir, const struct vn_digest *digest, const char 
 struct part {
 	const struct vn_staging *staging;
 	const struct vn_desc *desc;
-	char *path, *marks_path;
+	char *path, *marks_path, *boot_path;
 	int fd, marks;
 	uint64_t size, have, unit;   /* have: bytes in the file */
 	uint64_t ask_at;       /* look() is asked at that many bytes; 0 = no more */
@@ -42,6 +42,7 @@ static void part_release(struct part *p)
 	vn_close_p(&p->marks);
 	free(p->path);
 	free(p->marks_path);
+	free(p->boot_path);
 }
 
 static int hash_range(int fd, uint64_t at, uint64_t len, const char *name, struct vn_digest *ret, struct vn_err *err)
@@ -72,6 +73,27 @@ static int mark_of(const struct part *p, uint64_t unit, uint64_t len, char ret[2
 	return 0;
 }
 
+static int write_at(int fd, uint64_t at, const void *data, size_t len, const char *name, struct vn_err *err)
+{
+	if (lseek(fd, (off_t)at, SEEK_SET) < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot write %s", name);
+	return vn_fs_write(fd, data, len, name, err);
+}
+
+/* A unit is complete: it is on the disk, then its mark is. */
+static int seal_unit(struct part *p, uint64_t unit, struct vn_err *err)
+{
+	char mark[2 * MARK + 1];
+	int r = mark_of(p, unit, p->unit, mark, err);
+	if (r == 0 && fdatasync(p->fd) < 0)
+		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->path);
+	if (r == 0)
+		r = write_at(p->marks, unit * 2 * MARK, mark, 2 * MARK, p->marks_path, err);
+	if (r == 0 && fdatasync(p->marks) < 0)
+		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->marks_path);
+	return r;
+}
+
 /* Where fetching ended without a kill, less than a unit may follow the last one: its length if it is what it was then. */
 static int recover_tail(const struct part *p, uint64_t units, uint64_t data, uint64_t marks, uint64_t *ret, struct vn_err *err)
 {
@@ -93,14 +115,9 @@ static int recover_tail(const struct part *p, uint64_t units, uint64_t data, uin
 }
 
 /* Every unit was on the disk before its mark was written, so that only the last marks can be wrong. */
-static int recover(struct part *p, struct vn_err *err)
+static int recover_marked(struct part *p, uint64_t units, uint64_t data, uint64_t marks, struct vn_err *err)
 {
-	struct stat data, marks;
 	char found[2 * MARK + 1], said[2 * MARK + 1] = "";
-	if (fstat(p->fd, &data) < 0 || fstat(p->marks, &marks) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot look at %s", p->path);
-	uint64_t units = (uint64_t)marks.st_size / (2 * MARK), there = (uint64_t)data.st_size / p->unit;
-	units = units < there ? units : there;
 	for (; units; units--) {
 		int r = vn_fs_read_at(p->marks, (units - 1) * 2 * MARK, said, 2 * MARK, p->marks_path, err);
 		if (r == 0)
@@ -111,15 +128,58 @@ static int recover(struct part *p, struct vn_err *err)
 			break;
 	}
 	uint64_t tail;
-	int r = recover_tail(p, units, (uint64_t)data.st_size, (uint64_t)marks.st_size, &tail, err);
+	int r = recover_tail(p, units, data, marks, &tail, err);
+	if (r == 0)
+		p->have = units * p->unit + tail;
+	return r;
+}
+
+static bool same_boot(const struct part *p)
+{
+	VN_AUTO(vn_buf) said = VN_BUF(VN_BOOT_TEXT);
+	struct vn_err ignored = { 0 };
+	char boot[VN_BOOT_TEXT];
+	vn_boot_id(boot);
+	return *boot && vn_fs_read(p->boot_path, &said, &ignored) == 0 && !strcmp(vn_buf_text(&said), boot);
+}
+
+/* The last units may have no mark yet. */
+static int recover_written(struct part *p, uint64_t units, uint64_t data, struct vn_err *err)
+{
+	int r = 0;
+	for (; r == 0 && units < data / p->unit; units++)
+		r = seal_unit(p, units, err);
+	p->have = data;
+	return r;
+}
+
+static int recover(struct part *p, bool same, struct vn_err *err)
+{
+	struct stat st, marks;
+	if (fstat(p->fd, &st) < 0 || fstat(p->marks, &marks) < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot look at %s", p->path);
+	uint64_t data = (uint64_t)st.st_size, units = (uint64_t)marks.st_size / (2 * MARK);
+	units = units < data / p->unit ? units : data / p->unit;
+	int r = same && data <= p->size ? recover_written(p, units, data, err) :
+					  recover_marked(p, units, data, (uint64_t)marks.st_size, err);
 	if (r < 0)
 		return r;
-	p->have = units * p->unit + tail;
 	if (p->have > p->size)
 		p->have = 0;
 	if (ftruncate(p->fd, (off_t)p->have) < 0 || ftruncate(p->marks, (off_t)(p->have / p->unit * 2 * MARK)) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot shorten %s", p->path);
 	return 0;
+}
+
+/* Not synced: when it is lost, so are the bytes that it vouches for. */
+static int note_boot(const struct part *p, struct vn_err *err)
+{
+	char boot[VN_BOOT_TEXT];
+	VN_AUTO_CLOSE int fd = open(p->boot_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	vn_boot_id(boot);
+	if (fd < 0)
+		return vn_fail_sys(err, VN_EIO, "cannot write %s", p->boot_path);
+	return vn_fs_write(fd, boot, strlen(boot), p->boot_path, err);
 }
 
 static int open_part(const struct vn_staging *staging, const struct vn_desc *desc, struct part *p, struct vn_err *err)
@@ -132,13 +192,17 @@ static int open_part(const struct vn_staging *staging, const struct vn_desc *des
 	int r = vn_staging_path(staging->dir, &desc->digest, ".part", &p->path, err);
 	if (r == 0)
 		r = vn_staging_path(staging->dir, &desc->digest, ".marks", &p->marks_path, err);
+	if (r == 0)
+		r = vn_staging_path(staging->dir, &desc->digest, ".boot", &p->boot_path, err);
 	if (r < 0)
 		return r;
 	p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	p->marks = open(p->marks_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (p->fd < 0 || p->marks < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot write %s", p->fd < 0 ? p->path : p->marks_path);
-	return recover(p, err);
+	bool same = same_boot(p);
+	r = recover(p, same, err);
+	return r < 0 || same ? r : note_boot(p, err);
 }
 
 static int begin_again(struct part *p, struct vn_err *err)
@@ -147,28 +211,6 @@ static int begin_again(struct part *p, struct vn_err *err)
 	if (ftruncate(p->fd, 0) < 0 || ftruncate(p->marks, 0) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot shorten %s", p->path);
 	return 0;
-}
-
-static int write_at(int fd, uint64_t at, const void *data, size_t len, const char *name, struct vn_err *err)
-{
-	if (lseek(fd, (off_t)at, SEEK_SET) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot write %s", name);
-	return vn_fs_write(fd, data, len, name, err);
-}
-
-/* A unit is complete: it is on the disk, then its mark is. */
-static int seal_unit(struct part *p, struct vn_err *err)
-{
-	char mark[2 * MARK + 1];
-	uint64_t unit = p->have / p->unit - 1;
-	int r = mark_of(p, unit, p->unit, mark, err);
-	if (r == 0 && fdatasync(p->fd) < 0)
-		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->path);
-	if (r == 0)
-		r = write_at(p->marks, unit * 2 * MARK, mark, 2 * MARK, p->marks_path, err);
-	if (r == 0 && fdatasync(p->marks) < 0)
-		r = vn_fail_sys(err, VN_EIO, "cannot write %s", p->marks_path);
-	return r;
 }
 
 /* Fetching ends here for now: what came since the last mark stays too, so that a link on which no run brings a whole unit brings
@@ -243,7 +285,7 @@ static int take(struct part *p, const uint8_t *data, size_t len, struct vn_err *
 		data += n;
 		len -= n;
 		if (p->have % p->unit == 0)
-			r = seal_unit(p, err);
+			r = seal_unit(p, p->have / p->unit - 1, err);
 		if (r == 0 && p->ask_at && p->have >= p->ask_at && p->have < p->size)
 			r = show(p, err);
 		if (r < 0)
@@ -286,12 +328,14 @@ static int conclude(struct part *p, const char *blob, struct vn_err *err)
 	if (!vn_digest_equal(&found, &p->desc->digest)) {
 		unlink(p->path);
 		unlink(p->marks_path);
+		unlink(p->boot_path);
 		return vn_fail(err, VN_EDIGEST, "blob of %llu bytes: expected digest %s, found %s", (unsigned long long)p->size,
 			       p->desc->digest.text, found.text);
 	}
 	if (fsync(p->fd) < 0 || rename(p->path, blob) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot write %s", blob);
 	unlink(p->marks_path);
+	unlink(p->boot_path);
 	return vn_fs_sync_dir(p->staging->dir, err);
 }
 
@@ -313,6 +357,9 @@ int vn_staging_fetch(struct vn_source *staged, const struct vn_desc *desc, struc
 		r = receive(&p, s->far, err);
 	if (r == -VN_ENETWORK || r == -VN_EAUTH)
 		keep_tail(&p);
+	/* of a disk that fails only what has a mark is believed */
+	if (r == -VN_EIO)
+		unlink(p.boot_path);
 	return r < 0 ? r : conclude(&p, blob, err);
 }
 

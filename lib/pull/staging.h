@@ -2,6 +2,8 @@
  * it ended. It asks the place itself again every time, never a link that an earlier answer led to.
  *
  *   FOLDER/HEX.part      a blob under way
+ *   FOLDER/HEX.boot      the run of the kernel that it was begun in: after a kill all bytes that it has are right, after a power cut
+ *                        those that have a mark
  *   FOLDER/HEX.marks     for each whole unit of it the first 8 bytes of the unit's SHA-256, written when the unit is on the disk;
  *                        where a connection ended, the same of the rest, and its length
  *   FOLDER/HEX.blob      a blob that is whole and has its digest
@@ -10,7 +12,7 @@
 #define VN_PULL_STAGING_H
 #include "image/source.h"
 
-/* What is fetched twice after a cut is less than a unit: 128 KiB, or of a large blob a 256th of it. */
+/* What is fetched twice after a power cut is less than a unit: 128 KiB, or of a large blob a 256th of it. */
 #define VN_STAGING_UNIT (128u << 10)
 static inline uint64_t vn_staging_unit(uint64_t size)
 {

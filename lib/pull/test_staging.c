@@ -92,6 +92,16 @@ static void cut(size_t at)
 	CHECK_EQ(size_of(".blob"), -1);
 }
 
+/* A run that asks from `from` and is refused at once. */
+static void cut_again(size_t from)
+{
+	char range[60];
+	struct fake_step refused[] = { PING, { BLOB_PATH, range, "403", "" }, { 0 } };
+	struct vn_err err;
+	snprintf(range, sizeof(range), "Range: bytes=%zu-\r\n", from);
+	CHECK_EQ(run(refused, &err), -VN_EAUTH);
+}
+
 /* A new run asks from `from` and brings it to its end. */
 static void goes_on(size_t from)
 {
@@ -110,6 +120,7 @@ static void goes_on(size_t from)
 	CHECK(got.len == SIZE && !memcmp(got.data, blob, SIZE));
 	CHECK_EQ(size_of(".part"), -1);
 	CHECK_EQ(size_of(".marks"), -1);
+	CHECK_EQ(size_of(".boot"), -1);
 	CHECK_EQ(unlink(file(".blob")), 0);
 }
 
@@ -159,23 +170,70 @@ static void test_many_small_cuts(void)
 	end();
 }
 
-/* A kill leaves no record of what is less than a unit, and the file may be longer than what is known of it. */
+/* What the power leaves: another run of the kernel, and no word about the last one. */
+static void lose_power(bool other)
+{
+	struct vn_err err = { 0 };
+	if (other)
+		CHECK_OK(vn_fs_replace(file(".boot"), "other", 5, 0600, &err), &err);
+	else
+		CHECK_EQ(unlink(file(".boot")), 0);
+}
+
+/* After a kill all is right that is there, whatever the marks say. */
 static void test_kill(void)
 {
 	begin();
 	cut(2 * UNIT + 777);
 	CHECK_EQ(truncate(file(".marks"), 2 * MARK), 0);
-	goes_on(2 * UNIT);
+	goes_on(2 * UNIT + 777);
 	cut(2 * UNIT + 777);
 	CHECK_EQ(truncate(file(".marks"), MARK + 5), 0);
-	goes_on(UNIT);
-	cut(2 * UNIT + 777);
+	goes_on(2 * UNIT + 777);
+	cut(3 * UNIT + 777);
 	CHECK_EQ(unlink(file(".marks")), 0);
-	goes_on(0);
-	/* marks and no data: what a disk may leave that wrote them in the other order */
+	goes_on(3 * UNIT + 777);
 	cut(2 * UNIT + 777);
 	CHECK_EQ(unlink(file(".part")), 0);
 	goes_on(0);
+	/* killed twice, and then the power goes: what the first run left without a mark has one now */
+	cut(3 * UNIT + 777);
+	CHECK_EQ(truncate(file(".marks"), MARK), 0);
+	cut_again(3 * UNIT + 777);
+	lose_power(true);
+	goes_on(3 * UNIT + 777);
+	end();
+}
+
+/* After a power cut nothing is believed without a mark. */
+static void test_power_cut(void)
+{
+	static const char zeros[777];
+	begin();
+	for (int other = 0; other < 2; other++) {
+		cut(2 * UNIT + 777);
+		CHECK_EQ(truncate(file(".marks"), 2 * MARK), 0);
+		put(".part", 2 * UNIT, zeros, 777);
+		lose_power(other);
+		goes_on(2 * UNIT);
+		cut(2 * UNIT + 777);
+		CHECK_EQ(truncate(file(".marks"), MARK + 5), 0);
+		lose_power(other);
+		goes_on(UNIT);
+		cut(2 * UNIT + 777);
+		CHECK_EQ(unlink(file(".marks")), 0);
+		lose_power(other);
+		goes_on(0);
+		/* marks and no data: what a disk may leave that wrote them in the other order */
+		cut(2 * UNIT + 777);
+		CHECK_EQ(unlink(file(".part")), 0);
+		lose_power(other);
+		goes_on(0);
+		/* where the connection ended, the tail was on the disk */
+		cut(2 * UNIT + 777);
+		lose_power(other);
+		goes_on(2 * UNIT + 777);
+	}
 	end();
 }
 
@@ -186,25 +244,30 @@ static void test_damage(void)
 	begin();
 	cut(3 * UNIT + 10);
 	put(".part", 3 * UNIT - 9, "x", 1);
+	lose_power(true);
 	goes_on(2 * UNIT);
 	/* the tail's bytes, its mark, its length */
 	cut(2 * UNIT + 777);
 	put(".part", 2 * UNIT + 3, "xyz", 3);
+	lose_power(true);
 	goes_on(2 * UNIT);
 	cut(2 * UNIT + 777);
 	put(".marks", 2 * MARK, "0123456789abcdef", MARK);
+	lose_power(true);
 	goes_on(2 * UNIT);
 	static const uint64_t lengths[] = { 0, 776, 778, UNIT, UINT64_MAX, UINT64_MAX - 2 * UNIT };
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		cut(2 * UNIT + 777);
 		vn_put_u64(len, lengths[i]);
 		put(".marks", 3 * MARK, len, 8);
+		lose_power(true);
 		goes_on(2 * UNIT);
 	}
 	/* another file's data under the right name, longer than the blob: marks of it are not believed for this one's size */
 	cut(3 * UNIT);
 	put(".part", 3 * UNIT, zeros, 5000);
 	put(".part", 3 * UNIT + 5000, zeros, 5000);
+	lose_power(true);
 	goes_on(3 * UNIT);
 	end();
 }
@@ -213,14 +276,25 @@ static void test_damage(void)
 static void test_wrong_bytes(void)
 {
 	struct fake_step script[] = { PING, { BLOB_PATH, NULL, "200", blob, .body_len = SIZE }, { 0 } };
+	char answer[120];
+	struct fake_step rest[] = {
+		PING, { BLOB_PATH, "Range: bytes=", answer, &blob[UNIT + 10], .body_len = SIZE - UNIT - 10 }, { 0 },
+	};
 	struct vn_err err;
 	begin();
+	snprintf(answer, sizeof(answer), "206\nContent-Range: bytes %u-%u/%u", UNIT + 10, SIZE - 1, SIZE);
 	cut(UNIT + 10);
 	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 	blob[SIZE / 2] ^= 1;
 	CHECK_EQ(run(script, &err), -VN_EDIGEST);
 	CHECK_EQ(vn_staging_bytes(test_dir), 0);
 	blob[SIZE / 2] ^= 1;
+	goes_on(0);
+	/* the folder itself is damaged while the machine runs: found at the end, and begun anew */
+	cut(UNIT + 10);
+	put(".part", 5, "x", 1);
+	CHECK_EQ(run(rest, &err), -VN_EDIGEST);
+	CHECK_EQ(vn_staging_bytes(test_dir), 0);
 	goes_on(0);
 	end();
 }
@@ -232,10 +306,6 @@ static void test_no_ranges(void)
 	struct vn_err err;
 	VN_AUTO(vn_buf) got = VN_BUF(SIZE);
 	begin();
-	cut(UNIT + 10);
-	put(".part", 5, "x", 1);
-	cut(0);
-	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
 	cut(UNIT + 10);
 	CHECK_OK(run(script, &err), &err);
 	CHECK_OK(vn_fs_read(file(".blob"), &got, &err), &err);
@@ -361,6 +431,7 @@ int main(void)
 	RUN(test_cut);
 	RUN(test_many_small_cuts);
 	RUN(test_kill);
+	RUN(test_power_cut);
 	RUN(test_damage);
 	RUN(test_wrong_bytes);
 	RUN(test_no_ranges);

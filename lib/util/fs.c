@@ -175,6 +175,15 @@ int vn_fs_sync_parent(const char *path, struct vn_err *err)
 	return vn_fs_sync_dir(slash ? dir : ".", err);
 }
 
+void vn_boot_id(char ret[VN_BOOT_TEXT])
+{
+	VN_AUTO(vn_buf) text = VN_BUF(64);
+	struct vn_err ignored = { 0 };
+	ret[0] = 0;
+	if (vn_fs_read("/proc/sys/kernel/random/boot_id", &text, &ignored) == 0)
+		snprintf(ret, VN_BOOT_TEXT, "%.*s", (int)strcspn(vn_buf_text(&text), "\n"), vn_buf_text(&text));
+}
+
 int vn_tmp_publish(struct vn_tmp *tmp, const char *path, mode_t mode, struct vn_err *err)
 {
 	if (fchmod(tmp->fd, mode) < 0 || fsync(tmp->fd) < 0)

@@ -15,6 +15,9 @@ int vn_fs_read_at(int fd, uint64_t offset, void *out, size_t len, const char *na
 /* Names that were made, changed or removed in a folder are on the disk. */
 int vn_fs_sync_dir(const char *dir, struct vn_err *err);
 int vn_fs_sync_parent(const char *path, struct vn_err *err);
+/* Which run of the kernel this is; "" = it does not say. What was written in this one is there although nothing was synced. */
+#define VN_BOOT_TEXT 40
+void vn_boot_id(char ret[VN_BOOT_TEXT]);
 int vn_fs_remove_tree(const char *path, struct vn_err *err);
 
 /* A file that appears under its name only when it is whole. Zero-initialise through VN_TMP. */

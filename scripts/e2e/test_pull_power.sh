@@ -8,8 +8,13 @@
 # VENEER_E2E_SEED     [1]
 # shellcheck disable=SC2034
 without_scene=1
+# shellcheck source=scripts/e2e/world.sh
+. "$(dirname "${BASH_SOURCE[0]}")/world.sh"
+need_root "$@"
+# mounts of its own: each cut makes another run of the kernel of this one, as far as anybody can see
+[ -n "${VENEER_OWN_MOUNTS:-}" ] || VENEER_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0" "$@"
 # shellcheck source=scripts/e2e/test.sh
-. "$(dirname "${BASH_SOURCE[0]}")/test.sh"
+. "$e2e_dir/test.sh"
 # shellcheck source=scripts/e2e/device.sh
 . "$e2e_dir/device.sh"
 
@@ -23,6 +28,9 @@ read -ra kinds <<<"${VENEER_CUT_FS:-ext4 btrfs}"
 RANDOM=${VENEER_E2E_SEED:-1}
 printf '# VENEER_CUTS=%s VENEER_E2E_SEED=%s\n' "$cuts" "${VENEER_E2E_SEED:-1}"
 build_tools
+new_boot() { cat /proc/sys/kernel/random/uuid >"$run_dir/boot_id"; }
+new_boot
+mount --bind "$run_dir/boot_id" /proc/sys/kernel/random/boot_id
 device_scene
 start_registry reg --scene "$world_dir/device-small"
 
@@ -62,6 +70,7 @@ cut_words() { printf 'cut %s %d' "${ways[$1 % ${#ways[@]}]}" "$1"; }
 power_returns() {
     engine_down
     power_is_cut "$name" || power_cut "$name" none
+    new_boot
     power_back "$name" || return 1
     engine_up
 }
@@ -69,7 +78,7 @@ power_returns() {
 # Every third time the file system has a moment for itself: its metadata reach the disk within it, data need not.
 cut_at_point() { # N POINT DEED
     local pause=0
-    if [ $(($1 % 3)) = 2 ]; then pause=1300; fi
+    if [ $(($1 % 3)) = 2 ]; then pause=2200; fi
     pull_faulty AT="$2" DO="$3" CUT="$(cut_words "$1")" CONTROL="$control" PAUSE=$pause "${lazy[@]}" --
 }
 cut_at_random() { # N
@@ -131,7 +140,8 @@ without_syncs() {
     lazy=(LAZY=1)
     for ((i = 1; i <= 9; i++)); do
         cut_reset
-        cut_at_point $((i * 3 + 2)) $((points - i * 5)) after
+        # nothing that was not flushed survives, and each time there is a pause
+        cut_at_point $((i * 6 + 2)) $((points - i * 5)) after
         power_returns || die "the file system does not mount"
         device_look
         if [ -n "$problem" ]; then found=$((found + 1)); fi
