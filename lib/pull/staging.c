@@ -466,12 +466,22 @@ uint64_t vn_staging_bytes(const char *dir)
 	return sum;
 }
 
+/* A folder that is not empty, or a mount: the engine that made it takes it away. */
+static int remove_entry(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -1;
+	return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY || errno == EEXIST || errno == EBUSY ? 0 : -1;
+}
+
 int vn_staging_clear(const char *dir, struct vn_err *err)
 {
 	DIR *d = opendir(dir);
 	int r = d || errno == ENOENT ? 0 : vn_fail_sys(err, VN_EIO, "cannot open %s", dir);
 	for (const struct dirent *e; r == 0 && d && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && remove_entry(dirfd(d), e->d_name) < 0)
 			r = vn_fail_sys(err, VN_EIO, "cannot remove %s/%s", dir, e->d_name);
 	if (d)
 		closedir(d);

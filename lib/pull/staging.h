@@ -34,6 +34,6 @@ int vn_staging_fetch(struct vn_source *staged, const struct vn_desc *desc, struc
 int vn_staging_path(const char *dir, const struct vn_digest *digest, const char *suffix, char **ret, struct vn_err *err);
 /* Bytes that lie in the folder. */
 uint64_t vn_staging_bytes(const char *dir);
-/* Removes all of it. */
+/* Removes all of it, but for folders that are not empty: the engine that made one takes it away. */
 int vn_staging_clear(const char *dir, struct vn_err *err);
 #endif

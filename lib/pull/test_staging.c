@@ -425,6 +425,21 @@ static void test_manifest(void)
 	end();
 }
 
+/* What an engine leaves in its scratch folder when it is killed stops nobody. */
+static void test_clear(void)
+{
+	struct vn_err err = { 0 };
+	begin();
+	CHECK_EQ(mkdir(below("view"), 0700), 0);
+	CHECK_EQ(mkdir(below("podman"), 0700), 0);
+	CHECK_OK(vn_fs_replace(below("podman/image.tar"), "x", 1, 0600, &err), &err);
+	CHECK_OK(vn_fs_replace(below("file"), "x", 1, 0600, &err), &err);
+	CHECK_OK(vn_staging_clear(test_dir, &err), &err);
+	CHECK(!vn_fs_exists(below("view")) && !vn_fs_exists(below("file")) && vn_fs_exists(below("podman/image.tar")));
+	CHECK_OK(vn_fs_remove_tree(below("podman"), &err), &err);
+	end();
+}
+
 int main(void)
 {
 	setenv("REGISTRY_AUTH_FILE", "/nonexistent/auth.json", 1);
@@ -438,5 +453,6 @@ int main(void)
 	RUN(test_too_large);
 	RUN(test_look);
 	RUN(test_manifest);
+	RUN(test_clear);
 	return vn_test_end();
 }
