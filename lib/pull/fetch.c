@@ -278,6 +278,7 @@ int vn_news_fetch(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	r = describe(p, &u->release, present, err);
 	if (r < 0)
 		return r;
+	u->present = present;
 	u->step = VN_STEP_VERIFIED;
 	r = vn_pull_save(p, err);
 	if (r == 0)

@@ -45,15 +45,31 @@ static int check_shelf(struct vn_pull *p, const struct vn_image *image, size_t p
 	return 0;
 }
 
-static int load(struct vn_pull *p, const struct vn_incoming *in, struct vn_err *err)
+static int count_present(struct vn_pull *p, struct vn_incoming *in, struct vn_err *err)
+{
+	int r = p->engine->ops->layers(p->engine, &in->image->manifest, &in->image->config, &in->present, err);
+	return r < 0 ? r : check_shelf(p, in->image, in->present, err);
+}
+
+/* After a power cut a layer may stand there with empty files, and loading it again would do nothing. Its own layers are among those
+ * that the engine has now; what it had before are other images'. (A layout's blobs were synced one by one, and are the shelf's.) */
+static int discard(struct vn_pull *p, struct vn_incoming *in, struct vn_err *err)
+{
+	const struct vn_engine_ops *ops = p->engine->ops;
+	if (ops->files && p->journal.update.present < in->present)
+		in->present = (size_t)p->journal.update.present;
+	int r = ops->discard(p->engine, in, err);
+	return r < 0 ? r : count_present(p, in, err);
+}
+
+static int load(struct vn_pull *p, struct vn_incoming *in, struct vn_err *err)
 {
 	struct vn_update *u = &p->journal.update;
 	const struct vn_engine_ops *ops = p->engine->ops;
 	char boot[VN_BOOT_TEXT];
 	vn_boot_id(boot);
 	bool cut = u->step == VN_STEP_HANDING && strcmp(boot, u->boot);
-	/* after a power cut a layer may stand there with empty files, and loading it again would do nothing */
-	int r = cut ? ops->discard(p->engine, in, err) : 0;
+	int r = cut ? discard(p, in, err) : 0;
 	u->step = VN_STEP_HANDING;
 	memcpy(u->boot, boot, sizeof(boot));
 	if (r == 0)
@@ -91,9 +107,7 @@ static int seal(struct vn_pull *p, struct vn_err *err)
 		return 0;
 	int r = vn_pull_open_release(p, &u->release, &shelf, &image, err);
 	if (r == 0)
-		r = p->engine->ops->layers(p->engine, &image.manifest, &image.config, &in.present, err);
-	if (r == 0)
-		r = check_shelf(p, &image, in.present, err);
+		r = count_present(p, &in, err);
 	if (r == 0)
 		r = load(p, &in, err);
 	if (r < 0)

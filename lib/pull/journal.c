@@ -31,6 +31,7 @@ static const struct member release_members[] = {
 };
 static const struct member update_members[] = {
 	MEMBER(vn_update, step, STEP), MEMBER(vn_update, from, DIGEST), MEMBER(vn_update, need, U64), MEMBER(vn_update, have, U64),
+	MEMBER(vn_update, present, U64),
 	MEMBER(vn_update, before, U64), MEMBER(vn_update, import, BOOL), MEMBER(vn_update, delta_failed, BOOL),
 	MEMBER(vn_update, boot, TEXT), { 0 },
 };

@@ -40,6 +40,7 @@ struct vn_update {
 	enum vn_step step;
 	struct vn_release release;           /* what it will be */
 	struct vn_digest from;               /* manifest that the delta starts from; "" = in full */
+	uint64_t present;                    /* layers at its bottom that the engine had before a part of it came; the store lacks them */
 	uint64_t need, have;                 /* bytes; have: when the journal was written */
 	uint64_t before;                     /* wire bytes of runs that were interrupted */
 	bool import;                         /* from a file and not from the registry */

@@ -36,6 +36,7 @@ static struct vn_journal *new_journal(void)
 	j->update.release = release_of(4);
 	j->update.from = digest_of(3);
 	j->update.need = 12345;
+	j->update.present = 2;
 	j->update.delta_failed = true;
 	j->pinned = true;
 	j->trial = digest_of(3);
