@@ -109,6 +109,8 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 
 	if (!have_standard_files())
 		return 3;
+	/* whoever started this may have ignored it, and then no child could be waited for */
+	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	out_open(&out, stdout);
 	meter_open(&meter, stderr, program->name, false, false);

@@ -385,6 +385,11 @@ static int check_bytes(const char *text, struct vn_err *err)
 static int refuse_credentials(const char *text, struct vn_err *err)
 {
 	const char *slash = strrchr(text, '/'), *at = slash ? memrchr(text, '@', (size_t)(slash - text)) : NULL;
+	const char *first = strchr(text, '@');
+	/* without a repository: USER:PASSWORD@HOST[:PORT], and not NAME:TAG@DIGEST */
+	if (!at && first && memchr(text, ':', (size_t)(first - text)) && !memchr(text, '/', (size_t)(first - text)) &&
+	    strncmp(first, "@sha256:", 8) && strncmp(first, "@sha512:", 8))
+		at = first;
 	if (!at || *text == '/' || *text == '.')
 		return 0;
 	vn_fail(err, VN_EUSAGE, "the reference has a user or a password before \"%.200s\"; it names a registry and an image only", at);

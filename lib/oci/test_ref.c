@@ -126,6 +126,8 @@ static void test_refused(void)
 		{ "u:secret@r.io/a:1", "before \"@r.io/a:1\"" },
 		{ "docker://u:sec/ret@r.io/a", "before \"@r.io/a\"" },
 		{ "https://u:secret@r.io/a", "before \"@r.io/a\"" },
+		{ "u:secret@r.io:5000", "before \"@r.io:5000\"" },
+		{ "u:secret@r.io", "before \"@r.io\"" },
 		{ "u:sec@ret@r.io/a", "before \"@r.io/a\"" },
 		{ "a\x1b[31m", "control character 0x1b at byte 1" },
 	};

@@ -164,7 +164,7 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 	/* nobody knows its manifest: it can be gone back to, but no delta starts from it */
 	if (!known)
 		release.manifest = held->image;
-	release.installed = release.activated = vn_pull_time(p);
+	release.installed = vn_pull_time(p);
 	vn_pull_private_name(p, &release.manifest, release.name);
 	r = p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
 	if (r == 0)
@@ -176,7 +176,7 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 	if (r < 0)
 		return vn_wrap(err, "taking over %s", p->public_name);
 	vn_journal_add(&p->journal, &release);
-	p->journal.active = release.manifest;
+	vn_journal_activate(&p->journal, vn_journal_release(&p->journal, &release.manifest), release.installed);
 	vn_pull_tell(p, "adopted", &release, known ? "" : "its manifest is not known: no delta starts from it", 0);
 	return vn_pull_save(p, err);
 }
@@ -235,7 +235,7 @@ int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *e
 			if (vn_digest_equal(&p->journal.releases[i].image, &held.image))
 				known = &p->journal.releases[i];
 		if (known) {
-			p->journal.active = known->manifest;
+			vn_journal_activate(&p->journal, known, vn_pull_time(p));
 			vn_pull_tell(p, "adopted", known, "the engine's tag was moved by somebody else", 0);
 			r = vn_pull_save(p, err);
 		} else if (channel) {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -74,8 +75,11 @@ static void become(char *const *argv, char *const *envp, int failed)
 {
 	int null = open("/dev/null", O_RDONLY);
 	setpgid(0, 0);
+	/* the run after a kill starts another one */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* what this program ignores is its own affair */
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
 	umask(077);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0 || chdir("/") < 0)
 		_exit(126);

@@ -13,7 +13,8 @@
 #define MAX_WORDS 64
 
 static const char *const events[] = { "planned", "fetching", "verified", "handing", "sealed",      "checked", "active",
-				      "staged",  "rolled-back", "failed", "waits",   "adopted", "any" };
+				      "staged",  "rolled-back", "failed", "waits",   "adopted", "refused", "pinned",
+				      "let go",  "any" };
 
 void vn_pull_config_release(struct vn_pull_config *c)
 {

@@ -68,7 +68,7 @@ static int load(struct vn_pull *p, struct vn_incoming *in, struct vn_err *err)
 	const struct vn_engine_ops *ops = p->engine->ops;
 	char boot[VN_BOOT_TEXT];
 	vn_boot_id(boot);
-	bool cut = u->step == VN_STEP_HANDING && strcmp(boot, u->boot);
+	bool cut = *u->boot && strcmp(boot, u->boot);
 	int r = cut ? discard(p, in, err) : 0;
 	u->step = VN_STEP_HANDING;
 	memcpy(u->boot, boot, sizeof(boot));
@@ -158,8 +158,9 @@ static int check(struct vn_pull *p, struct vn_err *err)
 	if (!p->config.check.argv)
 		return 0;
 	int r = run_command(p, &p->config.check, "check", &u->release, u->release.name, err);
+	/* what kept the command from being asked says nothing about the release */
 	if (r < 0)
-		return reject(p, err);
+		return r == -VN_EREFUSED ? reject(p, err) : vn_wrap(err, "the check");
 	snprintf(u->release.check, sizeof(u->release.check), "passed");
 	vn_pull_tell(p, "checked", &u->release, "", 0);
 	return 0;
@@ -221,16 +222,15 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 	if (!good) {
 		vn_fail(err, VN_EREFUSED, "%s is not healthy, and there is none to go back to: %.400s",
 			bad ? vn_pull_called(bad, a) : "the new release", why.text);
-		return vn_hint(err, "It stays; the next poll asks for its health again, and takes the release after it.");
+		return vn_hint(err, "It stays; each poll asks for its health again, and takes the release after it.");
 	}
 	if (bad)
 		p->journal.refused = bad->channel;
 	int r = give_name(p, good, err);
 	if (r < 0)
 		return r;
-	p->journal.active = good->manifest;
+	vn_journal_activate(&p->journal, good, vn_pull_time(p));
 	end_trial(p);
-	good->activated = vn_pull_time(p);
 	vn_pull_tell(p, "rolled-back", good, why.text, 0);
 	r = vn_pull_save(p, err);
 	if (r < 0)
@@ -239,34 +239,69 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 		       vn_pull_called(good, b), why.text);
 }
 
-int vn_pull_try(struct vn_pull *p, bool alone, struct vn_err *err)
+int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 {
-	struct vn_journal *j = &p->journal;
-	if (!on_trial(p) || (!alone && !vn_journal_release(j, &j->back)))
+	struct vn_release *r = vn_journal_active(&p->journal);
+	if (!on_trial(p))
 		return 0;
-	const struct vn_release *r = vn_journal_active(j);
-	if (run_command(p, &p->config.health, "health", r, p->public_name, err) < 0)
-		return go_back(p, err);
+	int rc = run_command(p, &p->config.health, "health", r, p->public_name, err);
+	/* what kept the command from being asked says nothing about the release */
+	if (rc < 0)
+		return rc == -VN_EREFUSED ? go_back(p, err) : vn_wrap(err, "the health command");
+	r->healthy = true;
 	end_trial(p);
 	return vn_pull_save(p, err);
+}
+
+/* What is gone back to ran before, and nobody found it wanting: else what that one would have gone back to. */
+static void take_on_trial(struct vn_journal *j, const struct vn_digest *now, bool judged)
+{
+	const struct vn_release *before = vn_journal_active(j);
+	bool doubted = before && vn_digest_equal(&before->manifest, &j->trial) && !before->healthy;
+	if (!judged)
+		j->back = (struct vn_digest){ "" };
+	else if (before && !doubted)
+		j->back = before->manifest;
+	if (vn_digest_equal(&j->back, now))
+		j->back = (struct vn_digest){ "" };
+	j->trial = judged ? *now : (struct vn_digest){ "" };
+}
+
+int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
+{
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(vn_image) image = { 0 };
+	struct vn_held held = { .ndiff_ids = 0 };
+	int rc = p->engine->ops->look(p->engine, r->name, &held, err);
+	if (rc == 0 && !vn_digest_equal(&held.image, &r->image))
+		rc = vn_fail(err, VN_EDIGEST, "the engine has the image %s under the name %s, expected %s", held.image.text, r->name,
+			     r->image.text);
+	vn_held_release(&held);
+	/* of one that was taken over nobody may know the manifest */
+	if (rc < 0 || !r->layers)
+		return rc;
+	rc = vn_pull_open_release(p, r, &shelf, &image, err);
+	const struct vn_incoming in = { &image, (size_t)r->base, r->name };
+	return rc < 0 ? rc : p->engine->ops->prove(p->engine, &in, false, err);
+}
+
+const char *vn_pull_active_event(const struct vn_pull *p)
+{
+	return p->config.staged ? "staged" : "active";
 }
 
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
 {
 	struct vn_journal *j = &p->journal;
 	struct vn_release *r = vn_journal_release(j, manifest);
-	const struct vn_digest before = j->active, now = *manifest;
+	const struct vn_digest now = *manifest;
 	if (!r)
 		return vn_fail(err, VN_ENOTFOUND, "this device does not hold %s", manifest->text);
 	int rc = give_name(p, r, err);
 	if (rc < 0)
 		return rc;
-	bool judged = p->config.health.argv && !p->config.staged;
-	bool sound = !vn_digest_equal(&before, &now) && !vn_digest_equal(&before, &j->trial);
-	j->back = judged && sound ? before : (struct vn_digest){ "" };
-	j->trial = judged ? now : (struct vn_digest){ "" };
-	j->active = now;
-	r->activated = vn_pull_time(p);
+	take_on_trial(j, &now, p->config.health.argv && !p->config.staged);
+	vn_journal_activate(j, r, vn_pull_time(p));
 	/* an order to go back does not open the way for others */
 	if (r->counter > j->counter)
 		j->counter = r->counter;
@@ -276,7 +311,7 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 		j->refused = (struct vn_digest){ "" };
 	vn_pull_tell(p, how, r, r->how, r->bytes);
 	rc = vn_pull_save(p, err);
-	return rc < 0 ? rc : vn_pull_try(p, true, err);
+	return rc < 0 ? rc : vn_pull_try(p, err);
 }
 
 /* ---- keep and collect */
@@ -317,7 +352,7 @@ static size_t rank(const struct vn_journal *j, size_t i)
 {
 	size_t n = 0;
 	for (size_t k = 0; k < j->nreleases; k++) {
-		const int64_t a = j->releases[k].activated, b = j->releases[i].activated;
+		const uint64_t a = j->releases[k].turn, b = j->releases[i].turn;
 		n += a > b || (a == b && k < i);
 	}
 	return n;
@@ -363,7 +398,8 @@ int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err)
 {
 	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
 	int r = forget_old(p, dry_run, err);
-	if (r < 0 || !p->engine->ops->files)
+	bool arriving = p->journal.update.step == VN_STEP_PLANNED || p->journal.update.step == VN_STEP_FETCHING;
+	if (r < 0 || arriving || !p->engine->ops->files)
 		return r;
 	size_t n = what_stays(p, NULL, keep);
 	return vn_shelf_collect(p->shelf, keep, n, NULL, dry_run, tell_removed, p, err);
@@ -374,7 +410,7 @@ int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)
 	struct vn_update *u = &p->journal.update;
 	const struct vn_release r = u->release;
 	struct vn_err why = { 0 };
-	if (u->step >= VN_STEP_HANDING && p->engine->ops->forget(p->engine, r.name, &why) < 0 && why.code != VN_ENOTFOUND)
+	if ((u->step >= VN_STEP_HANDING || *u->boot) && p->engine->ops->forget(p->engine, r.name, &why) < 0 && why.code != VN_ENOTFOUND)
 		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
 	int rc = u->step >= VN_STEP_VERIFIED && !vn_journal_release(&p->journal, &r.manifest) ? remove_blobs(p, &r.manifest, err) : 0;
 	*u = (struct vn_update){ .step = VN_STEP_IDLE };
@@ -395,7 +431,7 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 	release.bytes = j->update.before + p->wire.sent + p->wire.received;
 	j->last_bytes = release.bytes;
 	vn_journal_add(j, &release);
-	r = vn_pull_activate(p, &release.manifest, p->config.staged ? "staged" : "active", err);
+	r = vn_pull_activate(p, &release.manifest, vn_pull_active_event(p), err);
 	if (r < 0)
 		return r;
 	r = vn_staging_clear(p->staging, err);

@@ -27,11 +27,12 @@ static const struct member release_members[] = {
 	MEMBER(vn_release, name, TEXT),	      MEMBER(vn_release, label, TEXT),	    MEMBER(vn_release, how, TEXT),
 	MEMBER(vn_release, check, TEXT),      MEMBER(vn_release, counter, U64),	    MEMBER(vn_release, bytes, U64),
 	MEMBER(vn_release, layers, U64),      MEMBER(vn_release, base, U64),	    MEMBER(vn_release, installed, I64),
-	MEMBER(vn_release, activated, I64),   { 0 },
+	MEMBER(vn_release, activated, I64),   MEMBER(vn_release, turn, U64),	    MEMBER(vn_release, healthy, BOOL),
+	{ 0 },
 };
 static const struct member update_members[] = {
 	MEMBER(vn_update, step, STEP), MEMBER(vn_update, from, DIGEST), MEMBER(vn_update, need, U64), MEMBER(vn_update, have, U64),
-	MEMBER(vn_update, present, U64),
+	MEMBER(vn_update, present, U64), MEMBER(vn_update, trusted, BOOL),
 	MEMBER(vn_update, before, U64), MEMBER(vn_update, import, BOOL), MEMBER(vn_update, delta_failed, BOOL),
 	MEMBER(vn_update, boot, TEXT), { 0 },
 };
@@ -259,7 +260,8 @@ int vn_journal_read(const char *dir, struct vn_journal *ret, bool *ret_older, st
 	*err = r == -VN_ENOTFOUND ? before : newest;
 	err->code = VN_EDIGEST;
 	vn_wrap(err, "%s", dir);
-	return vn_hint(err, "Move %s/" VN_JOURNAL_FILE " away: the next run takes over what the engine has.", dir);
+	return vn_hint(err, "Move %s/" VN_JOURNAL_FILE " and " VN_JOURNAL_BEFORE " away: the next run takes over what the engine has.",
+		       dir);
 }
 
 int vn_journal_write(const char *dir, const struct vn_journal *j, struct vn_err *err)
@@ -291,6 +293,16 @@ struct vn_release *vn_journal_release(struct vn_journal *j, const struct vn_dige
 struct vn_release *vn_journal_active(struct vn_journal *j)
 {
 	return vn_digest_none(&j->active) ? NULL : vn_journal_release(j, &j->active);
+}
+
+void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time)
+{
+	uint64_t last = 0;
+	for (size_t i = 0; i < j->nreleases; i++)
+		last = j->releases[i].turn > last ? j->releases[i].turn : last;
+	r->turn = last + 1;
+	r->activated = time;
+	j->active = r->manifest;
 }
 
 void vn_journal_remove(struct vn_journal *j, const struct vn_digest *manifest)

@@ -35,6 +35,8 @@ struct vn_release {
 	uint64_t counter, bytes;
 	uint64_t layers, base;               /* of the image, and those at its bottom that are not kept in the store */
 	int64_t installed, activated;
+	uint64_t turn;                       /* releases that became active have rising ones, whatever the clock says */
+	bool healthy;                        /* the health command has passed it */
 };
 struct vn_update {
 	enum vn_step step;
@@ -44,6 +46,7 @@ struct vn_update {
 	uint64_t need, have;                 /* bytes; have: when the journal was written */
 	uint64_t before;                     /* wire bytes of runs that were interrupted */
 	bool import;                         /* from a file and not from the registry */
+	bool trusted;                        /* signatures were asked for and found */
 	bool delta_failed;                   /* it was tried, and the image is fetched instead */
 	char boot[VN_BOOT_TEXT];             /* of the kernel's run that it was handed to the engine in */
 };
@@ -93,6 +96,8 @@ struct vn_release *vn_journal_release(struct vn_journal *j, const struct vn_dige
 struct vn_release *vn_journal_active(struct vn_journal *j);
 /* Puts it in front, instead of one with the same manifest; the last falls off a full list. */
 void vn_journal_add(struct vn_journal *j, const struct vn_release *r);
+/* This one became active now: gives it the next turn. */
+void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time);
 void vn_journal_remove(struct vn_journal *j, const struct vn_digest *manifest);
 void vn_journal_happened(struct vn_journal *j, int64_t time, const char *event, const struct vn_release *r, const char *detail,
 			 uint64_t bytes);

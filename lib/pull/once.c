@@ -117,8 +117,6 @@ int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, bool 
 /* An update that lies on the shelf is brought to its end without asking anybody. */
 static int finish_begun(struct vn_pull *p, struct vn_err *err)
 {
-	if (p->journal.pinned)
-		return say_waits(p, err, "this device is pinned to what runs");
 	const struct vn_digest before = p->journal.active;
 	int r = vn_pull_hand_over(p, err);
 	return r < 0 ? r : vn_pull_say_updated(p, &before, true, err);
@@ -130,9 +128,9 @@ static int aim(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	struct vn_update *u = &p->journal.update;
 	if (u->step != VN_STEP_IDLE && vn_digest_equal(&u->release.channel, &n->root.digest))
 		return 0;
-	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	int r = vn_pull_drop_update(p, err);
 	u->release.channel = n->root.digest;
-	return vn_staging_clear(p->staging, err);
+	return r < 0 ? r : vn_staging_clear(p->staging, err);
 }
 
 /* PLANNED, then FETCHING: what it is and what it takes is written down before a byte of it comes. 1: it waits. */
@@ -144,6 +142,7 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	u->release.counter = n->proof.has_release ? n->proof.release : 0;
 	u->from = n->has_delta ? n->delta.source : (struct vn_digest){ "" };
 	u->import = n->import;
+	u->trusted = p->config.nkeys > 0;
 	u->need = n->need;
 	vn_pull_private_name(p, &n->target.digest, u->release.name);
 	int r = n->import ? 0 : reserve(p, n->need, err);
@@ -197,7 +196,7 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 	VN_AUTO(vn_image) image = { 0 };
 	*ret = false;
 	/* a layout's name stands for a manifest, an engine's for an image */
-	if (!active || n->has_delta || !p->engine->ops->files)
+	if (!active || n->has_delta || !p->engine->ops->files || vn_digest_equal(&active->manifest, &n->target.digest))
 		return 0;
 	int r = vn_image_open_child(n->staged, &n->target, NULL, &image, err);
 	if (r < 0)
@@ -230,23 +229,48 @@ static int say_plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 			   vn_size_text(n->need, size), n->has_delta ? "a delta against what runs" : "layers that the engine lacks");
 }
 
+/* The target, when this device holds it whole; else *ret is NULL and it is fetched. */
+static int find_held(struct vn_pull *p, const struct vn_news *n, struct vn_release **ret, struct vn_err *err)
+{
+	struct vn_release *held = p->dry_run ? NULL : vn_journal_release(&p->journal, &n->target.digest);
+	struct vn_err why = { 0 };
+	int r = held ? vn_pull_whole(p, held, &why) : 0;
+	*ret = r == 0 ? held : NULL;
+	if (r < 0 && r != -VN_EDIGEST && r != -VN_ENOTFOUND) {
+		*err = why;
+		return r;
+	}
+	if (r < 0)
+		vn_warn(vn_pull_events(p), "what is held is not whole and is fetched again: %s", why.text);
+	return 0;
+}
+
+/* The tag names what this device held anyway. */
+static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_release *held, struct vn_err *err)
+{
+	const struct vn_digest before = p->journal.active;
+	held->channel = n->root.digest;
+	if (n->proof.has_release)
+		held->counter = n->proof.release;
+	if (vn_digest_equal(&held->manifest, &before))
+		return is_current(p, held, err);
+	int r = vn_pull_activate(p, &n->target.digest, vn_pull_active_event(p), err);
+	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
+}
+
 /* There is news, and nothing has been decided about it. */
 static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	const struct vn_digest before = p->journal.active;
 	bool same = false;
+	struct vn_release *held = NULL;
 	int r = vn_news_prove(p, n, err);
+	if (r == 0)
+		r = find_held(p, n, &held, err);
 	if (r < 0)
 		return r;
-	struct vn_release *held = vn_journal_release(&p->journal, &n->target.digest);
-	if (held && !p->dry_run) {
-		held->channel = n->root.digest;
-		if (n->proof.has_release)
-			held->counter = n->proof.release;
-		r = vn_digest_equal(&held->manifest, &p->journal.active) ? is_current(p, held, err) :
-									     vn_pull_activate(p, &n->target.digest, "active", err);
-		return r < 0 || vn_digest_equal(&before, &p->journal.active) ? r : vn_pull_say_updated(p, &before, false, err);
-	}
+	if (held)
+		return take_held(p, n, held, err);
 	r = aim(p, n, err);
 	if (r == 0)
 		r = vn_news_find(p, n, err);
@@ -264,16 +288,24 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	return r < 0 ? r : vn_pull_say_updated(p, &before, true, err);
 }
 
+/* An order to ask now also mends what runs when a part of it is gone. */
+static bool to_mend(struct vn_pull *p, const struct vn_release *active)
+{
+	struct vn_err why = { 0 };
+	int r = p->now && !p->journal.pinned ? vn_pull_whole(p, active, &why) : 0;
+	if (r != -VN_EDIGEST && r != -VN_ENOTFOUND)
+		return false;
+	return true;
+}
+
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	const struct vn_release *active = vn_journal_active(&p->journal);
 	p->journal.asked = n->root.digest;
 	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
 		p->journal.refused = (struct vn_digest){ "" };
-	if (active && vn_digest_equal(&active->channel, &n->root.digest)) {
-		int r = p->dry_run ? 0 : vn_pull_try(p, true, err);
-		return r < 0 ? r : is_current(p, active, err);
-	}
+	if (active && vn_digest_equal(&active->channel, &n->root.digest) && !to_mend(p, active))
+		return is_current(p, active, err);
 	if (p->journal.pinned)
 		return say_waits(p, err, "this device is pinned to what runs");
 	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
@@ -305,9 +337,13 @@ void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *
 	p->allow_downgrade = o && o->allow_downgrade;
 }
 
-static bool is_begun(const struct vn_pull *p)
+/* One that came before there were keys is looked at again; what lies here is not fetched again. */
+static bool is_begun(struct vn_pull *p)
 {
-	return p->journal.update.step >= VN_STEP_VERIFIED && !p->dry_run;
+	struct vn_update *u = &p->journal.update;
+	if (u->step >= VN_STEP_VERIFIED && p->config.nkeys && !u->trusted)
+		u->step = VN_STEP_PLANNED;
+	return u->step >= VN_STEP_VERIFIED && !p->dry_run;
 }
 
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */
@@ -340,21 +376,46 @@ static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret
 	return -(int)err->code;
 }
 
+/* Before anything is asked: what runs, if it is on trial. When it is not healthy and there is nothing to go back to, the poll goes on,
+ * since what comes may be better. */
+static int judge(struct vn_pull *p, struct vn_err *err)
+{
+	p->unhealthy = (struct vn_err){ 0 };
+	if (p->dry_run || vn_digest_none(&p->journal.trial))
+		return 0;
+	int r = vn_pull_adopt(p, NULL, err);
+	if (r == 0)
+		r = vn_pull_try(p, err);
+	if (r != -VN_EREFUSED || vn_digest_none(&p->journal.trial))
+		return r;
+	p->unhealthy = *err;
+	*err = (struct vn_err){ 0 };
+	return 0;
+}
+
 /* From the registry, or from `file`. */
 static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 {
-	struct vn_source *channel = NULL;
-	int r = p->dry_run ? 0 : vn_pull_try(p, false, err);
-	if (r < 0)
-		return r;
-	if (is_begun(p))
-		return finish_begun(p, err);
-	r = file || p->now ? 0 : closed(p, err);
+	VN_AUTO_SOURCE *channel = NULL;
+	int r = file ? open_file(p, file, &channel, err) : 0;
 	if (r == 0)
-		r = file ? open_file(p, file, &channel, err) : open_registry(p, &channel, err);
+		r = judge(p, err);
+	/* a device that is pinned still tells that there is news */
+	if (r == 0 && !p->journal.pinned && is_begun(p)) {
+		r = finish_begun(p, err);
+		if (r < 0 || !file)
+			return r;
+	}
+	if (r == 0 && !file && !p->now)
+		r = closed(p, err);
+	if (r == 0 && !file)
+		r = open_registry(p, &channel, err);
 	if (r == 0)
-		r = poll_channel(p, channel, file != NULL, err);
-	return r < 0 ? r : 0;
+		r = poll_channel(p, vn_steal(channel), file != NULL, err);
+	if (r < 0 || !p->unhealthy.code || !vn_digest_equal(&p->journal.trial, &p->journal.active))
+		return r < 0 ? r : 0;
+	*err = p->unhealthy;
+	return -(int)err->code;
 }
 
 int vn_pull_once(struct vn_pull *p, const struct vn_pull_once_options *options, struct vn_err *err)

@@ -103,7 +103,7 @@ static int choose_release(struct vn_pull *p, const char *name, const struct vn_r
 	for (size_t i = 0; i < j->nreleases; i++) {
 		const struct vn_release *r = &j->releases[i];
 		bool active = vn_digest_equal(&r->manifest, &j->active);
-		if (name ? !named(r, name) : active || (found && found->activated >= r->activated))
+		if (name ? !named(r, name) : active || (found && found->turn >= r->turn))
 			continue;
 		if (name && found)
 			return vn_fail(err, VN_EUSAGE, "\"%s\" may be %s or %s", name, found->manifest.text, r->manifest.text);
@@ -142,12 +142,17 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 	if (r < 0)
 		return r;
 	const struct vn_release *meant = NULL;
-	/* a name that is none is said before anything is looked at */
-	r = release ? choose_release(p, release, &meant, err) : 0;
-	if (r == 0)
-		r = vn_pull_drop_update(p, err);
+	char called[200];
+	/* what cannot be gone back to is said before anything is dropped for it */
+	r = choose_release(p, release, &meant, err);
 	if (r == 0)
 		r = vn_pull_adopt(p, NULL, err);
+	if (r == 0)
+		r = choose_release(p, release, &meant, err);
+	if (r == 0 && vn_pull_whole(p, meant, err) < 0)
+		r = vn_wrap(err, "%s cannot be gone back to", vn_pull_called(meant, called));
+	if (r == 0)
+		r = vn_pull_drop_update(p, err);
 	return vn_pull_end(p, r < 0 ? r : roll_back(p, release, err), err);
 }
 
@@ -253,9 +258,10 @@ static int verify_all(struct vn_pull *p, struct vn_err *err)
 	if (r < 0)
 		return r;
 	if (!v.bad)
-		return vn_pull_say(p, err, "All is sound: %zu things, %s.", v.sound, vn_size_text(v.bytes, size));
+		return vn_pull_say(p, err, "All is sound: %zu things, %s.%s", v.sound, vn_size_text(v.bytes, size),
+				   p->engine->ops->files ? " Files of base layers are the engine's and were not read." : "");
 	vn_fail(err, VN_EDIGEST, "%zu of %zu things that this device holds are not sound", v.bad, v.bad + v.sound);
-	return vn_hint(err, "`veneer-pull verify` lists them; remove a damaged blob, and the next update fetches what it needs.");
+	return vn_hint(err, "`veneer-pull verify` lists them; remove a damaged blob, and `veneer-pull once --now` fetches what it needs.");
 }
 
 int vn_pull_verify(struct vn_pull *p, struct vn_err *err)

@@ -20,6 +20,7 @@ struct vn_pull {
 	struct vn_wire wire;                 /* of this run */
 	uint64_t counted;                    /* of it, in the journal already */
 	bool now, allow_downgrade, dry_run, watching;
+	struct vn_err unhealthy;             /* what runs is not healthy, and there was nothing to go back to */
 	/* for the caller */
 	struct vn_arena report_arena;
 	struct vn_pull_report report;
@@ -99,13 +100,17 @@ int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
 /* A held release gets the public name; the health command may send it back. `how`: the event. */
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
-/* The health of an active release whose trial a kill or a power cut ended, or that never passed it: asked for again. Unhealthy: back to
- * what ran before, VN_EREFUSED. Without `alone` only when there is something to go back to. */
-int vn_pull_try(struct vn_pull *p, bool alone, struct vn_err *err);
+/* The health of an active release on trial: a kill or a power cut may have ended its trial, or it never passed. Unhealthy: VN_EREFUSED,
+ * and back to what ran before, or it stays on trial when nothing did. */
+int vn_pull_try(struct vn_pull *p, struct vn_err *err);
+/* A release that is held can still be run: VN_ENOTFOUND or VN_EDIGEST when not. Files are not hashed. */
+int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
 /* An update that is not wanted any more leaves nothing behind. */
 int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err);
+/* "active", or "staged" when somebody else decides when it is started. */
+const char *vn_pull_active_event(const struct vn_pull *p);
 void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT]);
 /* Opens a release's image on the shelf. The source outlives the image. */
 int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,

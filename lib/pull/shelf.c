@@ -129,7 +129,7 @@ static bool move_staged(const struct shelf_sink *s, const struct vn_desc *desc, 
 {
 	VN_AUTO_FREE char *from = NULL;
 	struct vn_err ignored = { 0 };
-	if (vn_staging_path(s->staging, &desc->digest, ".blob", &from, &ignored) < 0 || rename(from, path) < 0)
+	if (vn_staging_path(s->staging, &desc->digest, ".blob", &from, &ignored) < 0 || chmod(from, 0644) < 0 || rename(from, path) < 0)
 		return false;
 	return vn_fs_sync_parent(path, &ignored) == 0;
 }

@@ -37,6 +37,7 @@ static struct vn_journal *new_journal(void)
 	j->update.from = digest_of(3);
 	j->update.need = 12345;
 	j->update.present = 2;
+	j->update.trusted = true;
 	j->update.delta_failed = true;
 	j->pinned = true;
 	j->trial = digest_of(3);

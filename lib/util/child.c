@@ -55,6 +55,7 @@ static int set_attributes(posix_spawnattr_t *attr, bool group)
 	sigemptyset(&none);
 	sigemptyset(&usual);
 	sigaddset(&usual, SIGPIPE);
+	sigaddset(&usual, SIGCHLD);
 	int bad = posix_spawnattr_setsigmask(attr, &none);
 	bad = bad ? bad : posix_spawnattr_setsigdefault(attr, &usual);
 	bad = bad || !group ? bad : posix_spawnattr_setpgroup(attr, 0);

@@ -18,7 +18,7 @@ struct vn_child_start {
 	int in, out, errors;         /* its descriptors 0, 1, 2; -1: /dev/null */
 	bool group;                  /* in a process group of its own */
 };
-/* No signal is blocked in it, and SIGPIPE does what it usually does. */
+/* No signal is blocked in it, and SIGPIPE and SIGCHLD do what they usually do. */
 int vn_child_start(const struct vn_child_start *c, pid_t *ret, struct vn_err *err);
 
 /* It has ended, and nobody has asked for its status yet. */

@@ -209,6 +209,8 @@ bool vn_parse_time(const char *text, int64_t *ret_seconds)
 	}
 	if (*p || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60 || oh > 23 || om > 59)
 		return false;
+	if (d > (unsigned)(days_of(y + mo / 12, mo % 12 + 1, 1) - days_of(y, mo, 1)))
+		return false;
 	*ret_seconds = days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + s - sign * (int64_t)(oh * 3600 + om * 60);
 	return true;
 }

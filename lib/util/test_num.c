@@ -66,6 +66,8 @@ static void times(void)
 	CHECK_STR(vn_time_text(1795225800, out), "2026-11-21T01:50:00Z");
 	CHECK(vn_parse_time("2026-11-21T01:50:00Z", &t) && t == 1795225800);
 	CHECK(vn_parse_time("2026-11-21T02:50:00.123456789+01:00", &t) && t == 1795225800);
+	CHECK(vn_parse_time("2028-02-29T00:00:00Z", &t) && vn_parse_time("2026-12-31T00:00:00Z", &t));
+	CHECK(!vn_parse_time("2026-02-29T00:00:00Z", &t) && !vn_parse_time("2026-11-31T00:00:00Z", &t));
 	CHECK(!vn_parse_time("2026-11-21", &t) && !vn_parse_time("2026-13-01T00:00:00Z", &t) && !vn_parse_time("x", &t));
 }
 

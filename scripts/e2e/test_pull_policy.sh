@@ -203,6 +203,124 @@ conf '{"health": {"command": ["/bin/true"]}}'
 p once
 status "or until the release after it comes" 0
 is "which runs" "$(runs)" "$three"
+
+# what is gone back to is the last one that was not found wanting, whatever happened in between
+cat >"$run_dir/moody" <<'SH'
+#!/bin/sh
+d=$(dirname "$0")
+echo "$VENEER_DIGEST" >>"$d/moods"
+[ ! -e "$d/dies-now" ] || kill -KILL $PPID
+! grep -qx "$VENEER_DIGEST" "$d/bad"
+SH
+chmod 755 "$run_dir/moody"
+moody='{"health": {"command": ["'"$run_dir"'/moody"]}}'
+: >"$run_dir/bad"
+fresh
+conf "$moody"
+set_channel device/tiny 1
+p once
+set_channel device/tiny thin-2
+touch "$run_dir/dies-now"
+p once
+p rollback
+rm "$run_dir/dies-now"
+echo "$three" >"$run_dir/bad"
+set_channel device/tiny thin-3
+p once
+status "an unhealthy one after two trials that were killed" 1
+is "the one that was healthy before them runs" "$(runs)" "$one"
+# a first release that is slow to become healthy is asked again before it is left
+fresh
+echo "$one" >"$run_dir/bad"
+set_channel device/tiny 1
+p once
+echo "$three" >"$run_dir/bad"
+set_channel device/tiny thin-3
+p once
+is "healthy in the end, it is gone back to" "$(runs)" "$one"
+# on trial after a rollback: asked again by each poll
+fresh
+: >"$run_dir/bad"
+set_channel device/tiny 1
+p once
+set_channel device/tiny thin-2
+p once
+printf '%s\n' "$one" "$two" >"$run_dir/bad"
+p rollback
+status "a rollback to one that is not healthy" 1
+is "goes on to nothing worse" "$(runs)" "$two"
+# the engine loses what would be gone back to
+fresh
+: >"$run_dir/bad"
+set_channel device/tiny 1
+p once
+touch "$run_dir/dies-now"
+set_channel device/tiny thin-2
+p once
+rm "$run_dir/dies-now"
+jq --arg digest "$one" '.manifests |= map(select(.digest != $digest))' "$endpoint/index.json" >"$run_dir/index"
+cp "$run_dir/index" "$endpoint/index.json"
+echo "$two" >"$run_dir/bad"
+p once
+status "nothing is left to go back to" 1
+has "that is said" "$err" "none to go back to"
+set_channel device/tiny thin-3
+p once
+status "and the next release comes" 0
+is "it runs" "$(runs)" "$three"
+# a command that cannot be run is no fault of the release
+fresh
+set_channel device/tiny 1
+conf '{}'
+p once
+set_channel device/tiny thin-2
+conf '{"check": {"command": ["/nonexistent/check"]}}'
+p once
+status "a check that cannot be run" 3
+is "is no refusal" "$(state .step)" sealed
+conf '{"check": {"command": ["/bin/true"]}}'
+wire_mark reg
+p once
+status "once it can be run" 0
+is "the update is finished" "$(runs)" "$two"
+quiet_wire "from what lies here"
+# the order in which they ran, whatever the clock says
+fresh
+conf '{"keep": 2}'
+for tag in 1 thin-2; do
+    set_channel device/tiny $tag
+    p once
+done
+p rollback
+set_channel device/tiny thin-3
+p once
+p rollback
+is "back to the one that ran before, within the same second" "$(runs)" "$one"
+# what is held is looked at before it runs
+blob=$(jq -r '.layers[-1].digest' "$endpoint/blobs/sha256/${one#sha256:}")
+rm "$endpoint/blobs/sha256/${blob#sha256:}"
+p once
+is "what runs is not asked every time whether it is whole" "$rc" 1
+set_channel device/tiny 1
+p once --now
+status "an order mends it" 0
+check "the blob is back" test -e "$endpoint/blobs/sha256/${blob#sha256:}"
+is "for others to read" "$(stat -c %a "$endpoint"/blobs/sha256/* | sort -u)" 644
+p verify
+status "and all is sound" 0
+blob=$(jq -r '.layers[-1].digest' "$endpoint/blobs/sha256/${three#sha256:}")
+rm "$endpoint/blobs/sha256/${blob#sha256:}"
+p rollback
+status "what is not whole is not gone back to" 4
+is "what ran stays" "$(runs)" "$one"
+# a file is looked at although an update is begun
+set_channel device/tiny thin-2
+conf '{"check": {"command": ["/nonexistent/check"]}}'
+p once --now
+conf '{}'
+p import /nonexistent
+status "a file that is not there, with an update begun" 3
+
 fresh
 set_channel device/tiny thin-2
 conf '{}'
