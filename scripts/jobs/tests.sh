@@ -28,7 +28,7 @@ job_valgrind() {
     # test_inflate works through gigabytes; the sanitizers see it
     LEAVE_OUT="stream/test_inflate" \
         RUNNER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --num-callers=20" \
-        BUILD=build/gcc LIMIT=400 scripts/run-tests unit
+        BUILD=build/gcc LIMIT=1500 scripts/run-tests unit
 }
 
 as_root() {
