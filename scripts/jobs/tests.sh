@@ -19,7 +19,7 @@ job_sanitizers() {
     build_asan >/dev/null
     # a report must not look like the exit status of a command
     local options=exitcode=99
-    BUILD=build/asan LIMIT=300 VENEER_CASE_ENV="ASAN_OPTIONS=$options UBSAN_OPTIONS=$options LSAN_OPTIONS=$options" \
+    BUILD=build/asan LIMIT=1200 VENEER_CASE_ENV="ASAN_OPTIONS=$options UBSAN_OPTIONS=$options LSAN_OPTIONS=$options" \
         scripts/run-tests
 }
 
