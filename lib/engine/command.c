@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define DEFAULT_SECONDS (30u * 60)
 #define LOOK_MS 200                    /* between looks whether it has ended */
@@ -130,13 +129,6 @@ static int listen_to(struct running *r, struct vn_buf *ret, bool *ret_late, stru
 	return 0;
 }
 
-/* Its exit status, or -1 when it had to be killed, and all that it started with it. */
-static int reap(struct running *r, bool kill_now)
-{
-	int status = vn_child_wait(r->pid, kill_now ? 0 : r->deadline, true);
-	return status < 0 ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
 /* The last line that says something. */
 static void last_line(const struct vn_buf *said, char *out, size_t room)
 {
@@ -171,7 +163,7 @@ int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
 		rc = listen_to(&r, ret, &late, err);
 	vn_close_p(&r.out);
 	vn_close_p(&r.errors);
-	int status = started ? reap(&r, late || rc < 0) : 0;
+	int status = started ? vn_child_exit(r.pid, late || rc < 0 ? 0 : r.deadline, true) : 0;
 	last_line(&r.said, c->said, sizeof(c->said));
 	vn_buf_release(&r.said);
 	if (rc < 0)

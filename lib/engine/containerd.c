@@ -311,36 +311,6 @@ static int containerd_forget(struct vn_engine *e, const char *name, struct vn_er
 	return remove_name(c, full, err);
 }
 
-/* The database may say that a blob is there whose file the power cut took away; an import would believe it. */
-static int drop_lost(struct vn_ctr *c, const struct vn_digest *digest, struct vn_err *err)
-{
-	VN_AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct vn_command get = { .out = null }, drop = { 0 };
-	struct vn_err why = { 0 };
-	if (null < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot open /dev/null");
-	vn_command_add(&get, "content", "get", digest->text, NULL);
-	int rc = vn_ctr_run(c, &get, NULL, &why);
-	if (rc == 0 || rc == -VN_ENETWORK) {
-		*err = why;
-		return rc;
-	}
-	vn_command_add(&drop, "content", "rm", digest->text, NULL);
-	rc = vn_ctr_run(c, &drop, NULL, err);
-	return rc == -VN_ENOTFOUND ? 0 : rc;
-}
-
-static int drop_lost_of(struct vn_ctr *c, const struct vn_incoming *in, struct vn_err *err)
-{
-	const struct vn_image *image = in->image;
-	int rc = drop_lost(c, &image->desc.digest, err);
-	if (rc == 0)
-		rc = drop_lost(c, &image->manifest.config.digest, err);
-	for (size_t i = in->present; rc == 0 && i < image->nlayers; i++)
-		rc = drop_lost(c, &image->layers[i].desc.digest, err);
-	return rc;
-}
-
 /* Names first, so that nothing but the snapshots themselves keeps them. */
 static int containerd_discard(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
 {
@@ -373,7 +343,7 @@ static int containerd_discard(struct vn_engine *e, const struct vn_incoming *in,
 		}
 		rc = rc == -VN_ENOTFOUND ? 0 : rc;
 	}
-	return rc < 0 ? rc : drop_lost_of(c, in, err);
+	return rc;
 }
 
 /* ---- the data folders */

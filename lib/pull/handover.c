@@ -267,16 +267,21 @@ static void take_on_trial(struct vn_journal *j, const struct vn_digest *now, boo
 	j->trial = judged ? *now : (struct vn_digest){ "" };
 }
 
+int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
+{
+	struct vn_held held = { .ndiff_ids = 0 };
+	int rc = p->engine->ops->look(p->engine, r->name, &held, err);
+	if (rc == 0 && !vn_digest_equal(&held.image, &r->image))
+		rc = vn_fail(err, VN_EDIGEST, "the engine has the image %s under its name, expected %s", held.image.text, r->image.text);
+	vn_held_release(&held);
+	return rc;
+}
+
 int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
 {
 	VN_AUTO_SOURCE *shelf = NULL;
 	VN_AUTO(vn_image) image = { 0 };
-	struct vn_held held = { .ndiff_ids = 0 };
-	int rc = p->engine->ops->look(p->engine, r->name, &held, err);
-	if (rc == 0 && !vn_digest_equal(&held.image, &r->image))
-		rc = vn_fail(err, VN_EDIGEST, "the engine has the image %s under the name %s, expected %s", held.image.text, r->name,
-			     r->image.text);
-	vn_held_release(&held);
+	int rc = vn_pull_named(p, r, err);
 	/* of one that was taken over nobody may know the manifest */
 	if (rc < 0 || !r->layers)
 		return rc;
@@ -441,6 +446,7 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 	struct vn_err why = { 0 };
 	if (vn_pull_collect(p, false, &why) < 0)
 		vn_warn(vn_pull_events(p), "not everything was tidied up: %s", why.text);
+	/* what was tidied up is for gc to tell */
 	p->report.nfindings = 0;
 	return 0;
 }

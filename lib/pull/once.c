@@ -293,9 +293,7 @@ static bool to_mend(struct vn_pull *p, const struct vn_release *active)
 {
 	struct vn_err why = { 0 };
 	int r = p->now && !p->journal.pinned ? vn_pull_whole(p, active, &why) : 0;
-	if (r != -VN_EDIGEST && r != -VN_ENOTFOUND)
-		return false;
-	return true;
+	return r == -VN_EDIGEST || r == -VN_ENOTFOUND;
 }
 
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
@@ -337,13 +335,11 @@ void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *
 	p->allow_downgrade = o && o->allow_downgrade;
 }
 
-/* One that came before there were keys is looked at again; what lies here is not fetched again. */
-static bool is_begun(struct vn_pull *p)
+/* All of it lies here. One that came before there were keys is asked about again, and not fetched again. */
+static bool is_begun(const struct vn_pull *p)
 {
-	struct vn_update *u = &p->journal.update;
-	if (u->step >= VN_STEP_VERIFIED && p->config.nkeys && !u->trusted)
-		u->step = VN_STEP_PLANNED;
-	return u->step >= VN_STEP_VERIFIED && !p->dry_run;
+	const struct vn_update *u = &p->journal.update;
+	return u->step >= VN_STEP_VERIFIED && !p->dry_run && (u->trusted || !p->config.nkeys);
 }
 
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */

@@ -226,14 +226,9 @@ static int verify_release(struct verifying *v, const struct vn_release *release,
 	struct vn_pull *p = v->p;
 	VN_AUTO_SOURCE *shelf = NULL;
 	VN_AUTO(vn_image) image = { 0 };
-	struct vn_held held = { .ndiff_ids = 0 };
 	char called[200], line[256];
 	struct vn_err why = { 0 };
-	int r = p->engine->ops->look(p->engine, release->name, &held, &why);
-	if (r == 0 && !vn_digest_equal(&held.image, &release->image))
-		r = vn_fail(&why, VN_EDIGEST, "the engine has the image %s under its name, expected %s", held.image.text,
-			    release->image.text);
-	vn_held_release(&held);
+	int r = vn_pull_named(p, release, &why);
 	if (r == 0 && release->layers && vn_pull_open_release(p, release, &shelf, &image, &why) == 0) {
 		const struct vn_incoming in = { &image, (size_t)release->base, release->name };
 		r = p->engine->ops->prove(p->engine, &in, strcmp(release->how, "adopted") != 0, &why);

@@ -103,6 +103,8 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 /* The health of an active release on trial: a kill or a power cut may have ended its trial, or it never passed. Unhealthy: VN_EREFUSED,
  * and back to what ran before, or it stays on trial when nothing did. */
 int vn_pull_try(struct vn_pull *p, struct vn_err *err);
+/* The engine has that image under the release's private name: VN_ENOTFOUND or VN_EDIGEST when not. */
+int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
 /* A release that is held can still be run: VN_ENOTFOUND or VN_EDIGEST when not. Files are not hashed. */
 int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */

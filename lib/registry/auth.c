@@ -2,6 +2,7 @@
 #include "registry/answer.h"
 #include "registry/challenge.h"
 #include "registry/memory.h"
+#include "util/child.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include <pthread.h>
@@ -76,9 +77,7 @@ const char *vn_auth_source(struct vn_auth *a)
 
 static uint64_t now(void)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec;
+	return vn_monotonic_ms() / 1000;
 }
 
 /* ---- what earlier runs knew */

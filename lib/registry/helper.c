@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 struct child {
 	pid_t pid;
@@ -67,13 +66,6 @@ static int converse(struct child *c, const char *input, struct vn_buf *ret, bool
 	}
 }
 
-/* Its exit status, or -1 when it had to be killed. */
-static int reap(struct child *c, bool kill_now)
-{
-	int status = vn_child_wait(c->pid, kill_now ? 0 : c->deadline, false);
-	return status < 0 ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
 int vn_helper_run(const char *name, const char *verb, const char *input, unsigned seconds, struct vn_buf *ret, int *ret_status,
 		  struct vn_err *err)
 {
@@ -92,7 +84,7 @@ int vn_helper_run(const char *name, const char *verb, const char *input, unsigne
 		n = converse(&c, input, ret, &late, err);
 	vn_close_p(&c.in);
 	vn_close_p(&c.out);
-	int status = running ? reap(&c, late || n < 0) : 0;
+	int status = running ? vn_child_exit(c.pid, late || n < 0 ? 0 : c.deadline, false) : 0;
 	if (n < 0)
 		return n;
 	if (status < 0)

@@ -107,3 +107,11 @@ int vn_child_wait(pid_t pid, uint64_t deadline, bool group)
 		;
 	return -1;
 }
+
+int vn_child_exit(pid_t pid, uint64_t deadline, bool group)
+{
+	int status = vn_child_wait(pid, deadline, group);
+	if (status < 0)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}

@@ -26,4 +26,6 @@ bool vn_child_ended(pid_t pid);
 /* Waits until it ends, or until `deadline` (vn_monotonic_ms; 0 = now), and then kills it or, with `group`, all that it started. Returns
  * its status as of waitpid(2), -1 when the time was up. */
 int vn_child_wait(pid_t pid, uint64_t deadline, bool group);
+/* The same as an exit status: 128 when a signal ended it, -1 when the time was up. */
+int vn_child_exit(pid_t pid, uint64_t deadline, bool group);
 #endif
