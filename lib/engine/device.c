@@ -39,16 +39,26 @@ static const struct kind {
 	{ "rootfs", open_rootfs },
 };
 
+static const struct kind *find_kind(const char *name, struct vn_err *err)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!strcmp(name, kinds[i].name))
+			return &kinds[i];
+	vn_fail(err, VN_EUSAGE, "\"%.60s\" is not a kind of engine", name);
+	vn_hint(err, "the kinds are moby, containerd, podman, oci and rootfs");
+	return NULL;
+}
+
+int vn_engine_known(const char *kind, struct vn_err *err)
+{
+	return find_kind(kind, err) ? 0 : -(int)err->code;
+}
+
 int vn_engine_open(const char *kind, const char *endpoint, const char *scratch, const struct vn_events *events,
 		   struct vn_engine **ret, struct vn_err *err)
 {
-	if (!kind)
-		kind = "moby";
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (!strcmp(kind, kinds[i].name))
-			return kinds[i].open(endpoint, scratch, events, ret, err);
-	vn_fail(err, VN_EUSAGE, "\"%.60s\" is not a kind of engine", kind);
-	return vn_hint(err, "the kinds are moby, containerd, podman, oci and rootfs");
+	const struct kind *k = find_kind(kind ? kind : "moby", err);
+	return k ? k->open(endpoint, scratch, events, ret, err) : -(int)err->code;
 }
 
 void vn_engine_close(struct vn_engine *e)

@@ -71,6 +71,8 @@ struct vn_engine {
 	const struct vn_engine_ops *ops;
 	const struct vn_events *events;      /* may be NULL */
 };
+/* VN_EUSAGE names the kinds there are. */
+int vn_engine_known(const char *kind, struct vn_err *err);
 /* `kind` NULL: moby. `endpoint` NULL: its usual place. Does not connect. VN_EUSAGE names the kinds. `scratch`: a folder for the archive
  * that is handed over; it must lie on a disk and not in memory. */
 int vn_engine_open(const char *kind, const char *endpoint, const char *scratch, const struct vn_events *events,

@@ -265,6 +265,34 @@ static int parse_registry(const char *text, struct vn_ref *r, struct vn_err *err
 	return 0;
 }
 
+/* An algorithm, a colon, and more than a port behind it. */
+static bool meant_as_digest(const char *at)
+{
+	const char *colon = strchr(at, ':');
+	return colon && !strchr(at, '/') && strlen(colon + 1) > 5;
+}
+
+/* In a name, only a digest follows an '@'. What stands before another one may be a password, and is not repeated: USER:PASSWORD@HOST. */
+static int refuse_credentials(const char *text, struct vn_err *err)
+{
+	const char *at = NULL;
+	for (const char *p = strchr(text, '@'); p; p = strchr(p + 1, '@'))
+		if (strncmp(p, "@sha256:", 8) && strncmp(p, "@sha512:", 8) && !meant_as_digest(p) &&
+		    (strchr(p, '/') || memchr(text, ':', (size_t)(p - text))))
+			at = p;
+	if (!at)
+		return 0;
+	vn_fail(err, VN_EUSAGE,
+		"the reference has a user or a password before \"%.200s\", expected registry/name[:tag][@sha256:digest] and neither", at);
+	return vn_hint(err, "credentials come from the auth file that docker login or podman login writes");
+}
+
+/* A place in the network, and maybe what opens it. */
+static int refuse_address(const char *rest, const char *form, struct vn_err *err)
+{
+	return strstr(rest, "://") ? vn_fail(err, VN_EUSAGE, "the reference names an address, expected a path on this machine: %s", form) : 0;
+}
+
 /* What follows DIR: or FILE: in an OCI layout: the annotation ref.name, which may be more than a tag, or @digest. */
 static int layout_name(const char *text, const char *name, struct vn_ref *r, struct vn_err *err)
 {
@@ -295,6 +323,8 @@ static bool is_position(const char *name)
 static int parse_path(const char *text, const char *rest, const char *form, struct vn_ref *r, struct vn_err *err)
 {
 	size_t len = strcspn(rest, ":");
+	if (refuse_address(rest, form, err) < 0)
+		return -err->code;
 	if (len == 0)
 		return vn_fail(err, VN_EUSAGE, "reference \"%.200s\": the path is missing, expected %s", text, form);
 	if (dup_part(rest, len, &r->path, err) < 0)
@@ -306,7 +336,7 @@ static int parse_path(const char *text, const char *rest, const char *form, stru
 	VN_AUTO(vn_ref) inside = { 0 };
 	if (is_position(rest + len + 1))
 		return vn_strdup(rest + len + 1, &r->name, err);
-	if (parse_named(text, rest + len + 1, &inside, err) < 0)
+	if (refuse_credentials(rest + len + 1, err) < 0 || parse_named(text, rest + len + 1, &inside, err) < 0)
 		return -err->code;
 	r->digest = inside.digest;
 	if (vn_strdup(rest + len + 1, &r->name, err) < 0)
@@ -325,7 +355,7 @@ static int parse_daemon(const char *text, const char *rest, struct vn_ref *r, st
 			       text);
 	if (!vn_digest_valid(rest)) {
 		VN_AUTO(vn_ref) inside = { 0 };
-		if (parse_named(text, rest, &inside, err) < 0)
+		if (refuse_credentials(rest, err) < 0 || parse_named(text, rest, &inside, err) < 0)
 			return -err->code;
 		r->digest = inside.digest;
 		r->tag = vn_steal(inside.tag);
@@ -379,21 +409,6 @@ static int check_bytes(const char *text, struct vn_err *err)
 			return vn_fail(err, VN_EUSAGE, "the reference holds the control character 0x%02x at byte %zu",
 				       (unsigned char)*p, (size_t)(p - text));
 	return 0;
-}
-
-/* What stands before "@host/" may be a password, and is not repeated. A digest holds no slash. */
-static int refuse_credentials(const char *text, struct vn_err *err)
-{
-	const char *slash = strrchr(text, '/'), *at = slash ? memrchr(text, '@', (size_t)(slash - text)) : NULL;
-	const char *first = strchr(text, '@');
-	/* without a repository: USER:PASSWORD@HOST[:PORT], and not NAME:TAG@DIGEST */
-	if (!at && first && memchr(text, ':', (size_t)(first - text)) && !memchr(text, '/', (size_t)(first - text)) &&
-	    strncmp(first, "@sha256:", 8) && strncmp(first, "@sha512:", 8))
-		at = first;
-	if (!at || *text == '/' || *text == '.')
-		return 0;
-	vn_fail(err, VN_EUSAGE, "the reference has a user or a password before \"%.200s\"; it names a registry and an image only", at);
-	return vn_hint(err, "credentials come from the auth file that docker login or podman login writes");
 }
 
 static int parse_remote(const char *text, const char *rest, struct vn_ref *r, struct vn_err *err)

@@ -129,6 +129,13 @@ static void test_refused(void)
 		{ "u:secret@r.io:5000", "before \"@r.io:5000\"" },
 		{ "u:secret@r.io", "before \"@r.io\"" },
 		{ "u:sec@ret@r.io/a", "before \"@r.io/a\"" },
+		{ "./u:secret@r.io/a", "before \"@r.io/a\"" },
+		{ "r.io/u:secret@a", "before \"@a\"" },
+		{ "https://u:secret@r.io", "before \"@r.io\"" },
+		{ "docker-daemon:u:secret@r.io/a", "before \"@r.io/a\"" },
+		{ "docker-archive:f.tar:u:secret@r.io/a", "before \"@r.io/a\"" },
+		{ "oci-archive:https://u:secret@r.io/a.tar", "expected a path on this machine" },
+		{ "r.io:5000/a@md5:d41d8cd98f00b204e9800998ecf8427e", "digest: " },
 		{ "a\x1b[31m", "control character 0x1b at byte 1" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -147,7 +147,7 @@ static int describe(struct vn_pull *p, struct vn_release *release, struct vn_err
 	const char *version = vn_manifest_annotation(&image.manifest, "org.opencontainers.image.version");
 	snprintf(release->label, sizeof(release->label), "%.127s", version && *version ? version : p->ref.tag);
 	release->layers = release->base = image.nlayers;
-	return vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
+	return p->dry_run ? 0 : vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
 }
 
 static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct vn_held *held, struct vn_err *err)
@@ -166,12 +166,12 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 		release.manifest = held->image;
 	release.installed = vn_pull_time(p);
 	vn_pull_private_name(p, &release.manifest, release.name);
-	r = p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
-	if (r == 0)
+	r = p->dry_run ? 0 : p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
+	if (r == 0 && !p->dry_run)
 		r = vn_pull_keep(p, release.name, err);
 	if (r == 0 && known)
 		r = describe(p, &release, err);
-	if (r == 0)
+	if (r == 0 && !p->dry_run)
 		r = p->engine->ops->sync(p->engine, err);
 	if (r < 0)
 		return vn_wrap(err, "taking over %s", p->public_name);
@@ -188,7 +188,7 @@ static int name_is_gone(struct vn_pull *p, struct vn_err *err)
 	if (!active)
 		return 0;
 	if (stands(p, active->name))
-		return p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
+		return p->dry_run ? 0 : p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
 	vn_warn(vn_pull_events(p), "the engine has lost %s", active->name);
 	vn_journal_remove(&p->journal, &active->manifest);
 	p->journal.active = (struct vn_digest){ "" };
@@ -216,6 +216,19 @@ static void drop_lost(struct vn_pull *p)
 	}
 }
 
+/* The name stands for another release that is held: a run that ended between the engine and the journal gave it, or somebody else. */
+static int name_has_moved(struct vn_pull *p, struct vn_release *now, struct vn_err *err)
+{
+	const struct vn_release *before = vn_journal_active(&p->journal);
+	const struct vn_update *u = &p->journal.update;
+	if (u->step == VN_STEP_SEALED && vn_digest_equal(&u->release.manifest, &now->manifest))
+		return vn_pull_switched(p, now, vn_pull_active_event(p), err);
+	bool back = before && before->unhealthy && vn_digest_equal(&p->journal.back, &now->manifest);
+	vn_journal_activate(&p->journal, now, vn_pull_time(p));
+	vn_pull_tell(p, back ? "rolled-back" : "adopted", now, back ? "" : "the engine's tag was moved by somebody else", 0);
+	return vn_pull_save(p, err);
+}
+
 int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err)
 {
 	struct vn_held held = { .ndiff_ids = 0 };
@@ -234,13 +247,10 @@ int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *e
 		for (size_t i = 0; i < p->journal.nreleases && !known; i++)
 			if (vn_digest_equal(&p->journal.releases[i].image, &held.image))
 				known = &p->journal.releases[i];
-		if (known) {
-			vn_journal_activate(&p->journal, known, vn_pull_time(p));
-			vn_pull_tell(p, "adopted", known, "the engine's tag was moved by somebody else", 0);
-			r = vn_pull_save(p, err);
-		} else if (channel) {
+		if (known)
+			r = name_has_moved(p, known, err);
+		else if (channel)
 			r = adopt_new(p, channel, &held, err);
-		}
 	}
 	vn_held_release(&held);
 	return r;

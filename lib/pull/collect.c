@@ -129,14 +129,27 @@ static int collect_one(void *user, int at, const char *name, uint64_t size, stru
 {
 	const struct collecting *c = user;
 	char digest[VN_DIGEST_TEXT];
-	bool left = !strncmp(name, ".tmp-", 5);      /* of a run that was killed */
-	if (!left && (strlen(name) != 64 || is_needed(c->needed, name)))
+	if (strlen(name) != 64 || is_needed(c->needed, name))
 		return 0;
 	if (!c->dry_run && unlinkat(at, name, 0) < 0 && errno != ENOENT)
 		return vn_fail_sys(err, VN_EIO, "cannot remove the blob %s", name);
-	snprintf(digest, sizeof(digest), "%s%s", left ? "" : "sha256:", name);
+	snprintf(digest, sizeof(digest), "sha256:%s", name);
 	if (c->tell)
 		c->tell(c->user, digest, size);
+	return 0;
+}
+
+static int remove_blob(struct collecting *c, const char *dir, const struct vn_digest *digest, struct vn_err *err)
+{
+	VN_AUTO_FREE char *path = NULL;
+	struct stat st;
+	int r = vn_shelf_path(dir, digest, &path, err);
+	if (r < 0 || is_needed(c->needed, vn_digest_hex(digest)) || stat(path, &st) < 0)
+		return r;
+	if (!c->dry_run && unlink(path) < 0 && errno != ENOENT)
+		return vn_fail_sys(err, VN_EIO, "cannot remove %s", path);
+	if (c->tell)
+		c->tell(c->user, digest->text, (uint64_t)st.st_size);
 	return 0;
 }
 
@@ -145,18 +158,18 @@ static int remove_only(struct collecting *c, const char *dir, struct vn_source *
 {
 	VN_AUTO(needed) its = { 0 };
 	int r = need_manifest(&its, shelf, only, 0, 0, err);
-	for (size_t i = its.n; r == 0 && i-- > 0;) {
-		VN_AUTO_FREE char *path = NULL;
-		struct stat st;
-		r = vn_shelf_path(dir, &its.list[i], &path, err);
-		if (r < 0 || is_needed(c->needed, vn_digest_hex(&its.list[i])) || stat(path, &st) < 0)
-			continue;
-		if (!c->dry_run && unlink(path) < 0 && errno != ENOENT)
-			r = vn_fail_sys(err, VN_EIO, "cannot remove %s", path);
-		else if (c->tell)
-			c->tell(c->user, its.list[i].text, (uint64_t)st.st_size);
-	}
+	for (size_t i = its.n; r == 0 && i-- > 0;)
+		r = remove_blob(c, dir, &its.list[i], err);
 	return r;
+}
+
+static int need_what_stays(struct needed *x, const char *dir, const struct vn_shelf_keep *keep, size_t n, struct vn_source *shelf,
+			   struct vn_err *err)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = need_manifest(x, shelf, &keep[i].manifest, keep[i].base, 0, err);
+	return r < 0 ? r : need_entries(x, dir, shelf, keep, n, err);
 }
 
 int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, const struct vn_digest *only, bool dry_run,
@@ -165,14 +178,52 @@ int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n
 	VN_AUTO_SOURCE *shelf = NULL;
 	VN_AUTO(needed) x = { 0 };
 	int r = vn_shelf_open(dir, NULL, &shelf, err);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = need_manifest(&x, shelf, &keep[i].manifest, keep[i].base, 0, err);
 	if (r == 0)
-		r = need_entries(&x, dir, shelf, keep, n, err);
+		r = need_what_stays(&x, dir, keep, n, shelf, err);
 	struct collecting c = { &x, dry_run, tell, user };
 	if (r < 0)
 		return r;
 	return only ? remove_only(&c, dir, shelf, only, err) : each_blob(dir, collect_one, &c, err);
+}
+
+static bool is_brought(const char *name, struct vn_digest *ret)
+{
+	size_t len = strlen(name), end = strlen(VN_SHELF_BROUGHT);
+	if (len != 64 + end || strcmp(name + 64, VN_SHELF_BROUGHT))
+		return false;
+	snprintf(ret->text, sizeof(ret->text), "sha256:%.64s", name);
+	return vn_digest_valid(ret->text);
+}
+
+static int list_brought(const char *staging, struct needed *ret, struct vn_err *err)
+{
+	struct vn_digest digest;
+	int r = 0;
+	DIR *d = opendir(staging);
+	for (const struct dirent *e; r == 0 && d && (e = readdir(d));)
+		if (is_brought(e->d_name, &digest))
+			r = need(ret, &digest, err);
+	if (d)
+		closedir(d);
+	return r;
+}
+
+int vn_shelf_take_back(const char *dir, const char *staging, const struct vn_shelf_keep *keep, size_t n,
+		       void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err)
+{
+	VN_AUTO_SOURCE *shelf = NULL;
+	VN_AUTO(needed) brought = { 0 };
+	VN_AUTO(needed) x = { 0 };
+	struct collecting c = { &x, false, tell, user };
+	int r = list_brought(staging, &brought, err);
+	if (r < 0 || !brought.n)
+		return r;
+	r = vn_shelf_open(dir, NULL, &shelf, err);
+	if (r == 0)
+		r = need_what_stays(&x, dir, keep, n, shelf, err);
+	for (size_t i = 0; r == 0 && i < brought.n; i++)
+		r = remove_blob(&c, dir, &brought.list[i], err);
+	return r;
 }
 
 struct verifying {

@@ -24,14 +24,19 @@ static void words_release(struct words *w)
 		free(w->list[i]);
 }
 
-/* {image} may stand in an argument. */
+/* {image} may stand in an argument, as often as one likes. */
 static int add_word(struct words *w, const char *text, const char *image, struct vn_err *err)
 {
-	const char *mark = strstr(text, "{image}");
+	VN_AUTO(vn_buf) word = VN_BUF(1u << 20);
+	int r = vn_buf_reserve(&word, strlen(text), err);
 	if (w->n + 1 >= WORDS)
 		return vn_fail(err, VN_EUSAGE, "the command has more than %d words", WORDS - 1);
-	int r = mark ? vn_asprintf(&w->list[w->n], err, "%.*s%s%s", (int)(mark - text), text, image, mark + strlen("{image}")) :
-		       vn_strdup(text, &w->list[w->n], err);
+	for (const char *mark; r == 0 && (mark = strstr(text, "{image}")); text = mark + strlen("{image}"))
+		r = vn_buf_addf(&word, err, "%.*s%s", (int)(mark - text), text, image);
+	if (r == 0)
+		r = vn_buf_addf(&word, err, "%s", text);
+	if (r == 0)
+		r = vn_strdup(vn_buf_text(&word), &w->list[w->n], err);
 	w->n += r == 0;
 	return r;
 }

@@ -300,6 +300,19 @@ static int read_object(struct vn_pull_config *c, const struct vn_jv *v, const st
 	return 0;
 }
 
+/* An object that leaves out what it is for would be no protection, and look like one. */
+static int want_content(const struct vn_jv *root, const struct vn_pull_config *c, struct vn_err *err)
+{
+	const struct {
+		const char *object, *member;
+		bool there;
+	} wanted[] = { { "trust", "keys", c->nkeys > 0 }, { "check", "command", c->check.argv }, { "health", "command", c->health.argv } };
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (vn_jv_get(root, wanted[i].object).v && !wanted[i].there)
+			return vn_fail(err, VN_EUSAGE, "%s: \"%s\" has no \"%s\"", root->what, wanted[i].object, wanted[i].member);
+	return 0;
+}
+
 int vn_pull_config_parse(const void *bytes, size_t len, const char *name, struct vn_pull_config *config, struct vn_err *err)
 {
 	VN_AUTO_JSON *json = NULL;
@@ -307,6 +320,8 @@ int vn_pull_config_parse(const void *bytes, size_t len, const char *name, struct
 	if (r == 0) {
 		struct vn_jv root = vn_jv_root(json, name);
 		r = read_object(config, &root, fields, err);
+		if (r == 0)
+			r = want_content(&root, config, err);
 	}
 	if (r < 0 && err->code == VN_EFORMAT)
 		err->code = VN_EUSAGE;

@@ -40,7 +40,7 @@ static int check_shelf(struct vn_pull *p, const struct vn_image *image, size_t p
 			return r;
 		if (vn_fs_exists(path))
 			continue;
-		return vn_fail(err, VN_EIO, "the engine has lost layer %zu of %zu that the update stands on", i + 1, image->nlayers);
+		return vn_fail(err, VN_ENOTFOUND, "the engine has lost layer %zu of %zu that the update stands on", i + 1, image->nlayers);
 	}
 	return 0;
 }
@@ -85,14 +85,15 @@ static int load(struct vn_pull *p, struct vn_incoming *in, struct vn_err *err)
 	return r < 0 ? r : ops->sync(p->engine, err);
 }
 
-/* It cannot be had from what lies here: the next run plans anew, and in full. */
+/* It cannot be had from what lies here: the next run plans anew, and in full when it was the bytes that did not do. */
 static int give_up(struct vn_pull *p, int r, struct vn_err *err)
 {
+	struct vn_update *u = &p->journal.update;
 	struct vn_err ignored = { 0 };
 	if (r == -VN_ENETWORK || r == -VN_ENOMEM)
 		return r;
-	p->journal.update.step = VN_STEP_PLANNED;
-	p->journal.update.delta_failed = true;
+	u->step = VN_STEP_PLANNED;
+	u->delta_failed |= !u->import && vn_pull_is_damage(r);
 	vn_pull_save(p, &ignored);
 	return -(int)err->code;
 }
@@ -135,6 +136,24 @@ static int run_command(struct vn_pull *p, const struct vn_pull_command *command,
 	return vn_pull_run(p, command, &env, err);
 }
 
+/* One that takes the device down each time, or hangs it until a watchdog does, is not started for ever: *starts counts those that it did
+ * not come back from. */
+#define MOST_STARTS 3
+static int run_counted(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
+		       const char *name, unsigned *starts, struct vn_err *err)
+{
+	unsigned before = *starts;
+	*starts = before < MOST_STARTS ? before + 1 : 0;
+	if (before >= MOST_STARTS)
+		return vn_fail(err, VN_EREFUSED, "%s was started %u times, and each time this device went down before it had ended",
+			       command->argv[0], before);
+	int rc = vn_pull_save(p, err);
+	if (rc == 0)
+		rc = run_command(p, command, event, r, name, err);
+	*starts = 0;
+	return rc;
+}
+
 /* What was found wanting is left alone until the reference names something else. */
 static int reject(struct vn_pull *p, struct vn_err *err)
 {
@@ -157,7 +176,7 @@ static int check(struct vn_pull *p, struct vn_err *err)
 	struct vn_update *u = &p->journal.update;
 	if (!p->config.check.argv)
 		return 0;
-	int r = run_command(p, &p->config.check, "check", &u->release, u->release.name, err);
+	int r = run_counted(p, &p->config.check, "check", &u->release, u->release.name, &u->starts, err);
 	/* what kept the command from being asked says nothing about the release */
 	if (r < 0)
 		return r == -VN_EREFUSED ? reject(p, err) : vn_wrap(err, "the check");
@@ -195,6 +214,7 @@ static int give_name(struct vn_pull *p, const struct vn_release *r, struct vn_er
 static void end_trial(struct vn_pull *p)
 {
 	p->journal.trial = p->journal.back = (struct vn_digest){ "" };
+	p->journal.starts = 0;
 }
 
 /* false: the trial is over, or it is not ours to judge: no health command, or somebody gave the name to another image meanwhile. */
@@ -224,9 +244,13 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 			bad ? vn_pull_called(bad, a) : "the new release", why.text);
 		return vn_hint(err, "It stays; each poll asks for its health again, and takes the release after it.");
 	}
-	if (bad)
+	if (bad) {
+		bad->unhealthy = true;
 		p->journal.refused = bad->channel;
-	int r = give_name(p, good, err);
+	}
+	int r = vn_pull_save(p, err);
+	if (r == 0)
+		r = give_name(p, good, err);
 	if (r < 0)
 		return r;
 	vn_journal_activate(&p->journal, good, vn_pull_time(p));
@@ -244,11 +268,12 @@ int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 	struct vn_release *r = vn_journal_active(&p->journal);
 	if (!on_trial(p))
 		return 0;
-	int rc = run_command(p, &p->config.health, "health", r, p->public_name, err);
+	int rc = run_counted(p, &p->config.health, "health", r, p->public_name, &p->journal.starts, err);
 	/* what kept the command from being asked says nothing about the release */
 	if (rc < 0)
 		return rc == -VN_EREFUSED ? go_back(p, err) : vn_wrap(err, "the health command");
 	r->healthy = true;
+	r->unhealthy = false;
 	end_trial(p);
 	return vn_pull_save(p, err);
 }
@@ -265,6 +290,7 @@ static void take_on_trial(struct vn_journal *j, const struct vn_digest *now, boo
 	if (vn_digest_equal(&j->back, now))
 		j->back = (struct vn_digest){ "" };
 	j->trial = judged ? *now : (struct vn_digest){ "" };
+	j->starts = 0;
 }
 
 int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
@@ -295,17 +321,10 @@ const char *vn_pull_active_event(const struct vn_pull *p)
 	return p->config.staged ? "staged" : "active";
 }
 
-int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
+int vn_pull_switched(struct vn_pull *p, struct vn_release *r, const char *how, struct vn_err *err)
 {
 	struct vn_journal *j = &p->journal;
-	struct vn_release *r = vn_journal_release(j, manifest);
-	const struct vn_digest now = *manifest;
-	if (!r)
-		return vn_fail(err, VN_ENOTFOUND, "this device does not hold %s", manifest->text);
-	int rc = give_name(p, r, err);
-	if (rc < 0)
-		return rc;
-	take_on_trial(j, &now, p->config.health.argv && !p->config.staged);
+	take_on_trial(j, &r->manifest, p->config.health.argv && !p->config.staged);
 	vn_journal_activate(j, r, vn_pull_time(p));
 	/* an order to go back does not open the way for others */
 	if (r->counter > j->counter)
@@ -315,7 +334,17 @@ int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const 
 	if (vn_digest_equal(&j->refused, &r->channel))
 		j->refused = (struct vn_digest){ "" };
 	vn_pull_tell(p, how, r, r->how, r->bytes);
-	rc = vn_pull_save(p, err);
+	return vn_pull_save(p, err);
+}
+
+int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
+{
+	struct vn_release *r = vn_journal_release(&p->journal, manifest);
+	if (!r)
+		return vn_fail(err, VN_ENOTFOUND, "this device does not hold %s", manifest->text);
+	int rc = give_name(p, r, err);
+	if (rc == 0)
+		rc = vn_pull_switched(p, r, how, err);
 	return rc < 0 ? rc : vn_pull_try(p, err);
 }
 
@@ -410,16 +439,27 @@ int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err)
 	return vn_shelf_collect(p->shelf, keep, n, NULL, dry_run, tell_removed, p, err);
 }
 
+/* Nothing is under way: what an update brought stays where it is part of a release, and nowhere else. */
+int vn_pull_clear_staging(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
+	size_t n = what_stays(p, NULL, keep);
+	int r = p->engine->ops->files ? 0 : vn_shelf_take_back(p->shelf, p->staging, keep, n, tell_removed, p, err);
+	return r < 0 ? r : vn_staging_clear(p->staging, err);
+}
+
 int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_update *u = &p->journal.update;
 	const struct vn_release r = u->release;
 	struct vn_err why = { 0 };
-	if ((u->step >= VN_STEP_HANDING || *u->boot) && p->engine->ops->forget(p->engine, r.name, &why) < 0 && why.code != VN_ENOTFOUND)
-		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
-	int rc = u->step >= VN_STEP_VERIFIED && !vn_journal_release(&p->journal, &r.manifest) ? remove_blobs(p, &r.manifest, err) : 0;
+	bool begun = u->step != VN_STEP_IDLE, handed = u->step >= VN_STEP_HANDING || *u->boot;
 	*u = (struct vn_update){ .step = VN_STEP_IDLE };
-	return rc;
+	int rc = begun ? vn_pull_save(p, err) : 0;
+	if (rc == 0 && handed && !vn_journal_release(&p->journal, &r.manifest) && p->engine->ops->forget(p->engine, r.name, &why) < 0 &&
+	    why.code != VN_ENOTFOUND)
+		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
+	return rc < 0 ? rc : vn_pull_clear_staging(p, err);
 }
 
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
@@ -436,10 +476,13 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 	release.bytes = j->update.before + p->wire.sent + p->wire.received;
 	j->last_bytes = release.bytes;
 	vn_journal_add(j, &release);
-	r = vn_pull_activate(p, &release.manifest, vn_pull_active_event(p), err);
+	/* before the name moves: should this run end there, the next one knows what it finds */
+	r = vn_pull_save(p, err);
+	if (r == 0)
+		r = vn_pull_activate(p, &release.manifest, vn_pull_active_event(p), err);
 	if (r < 0)
 		return r;
-	r = vn_staging_clear(p->staging, err);
+	r = vn_pull_clear_staging(p, err);
 	if (r < 0)
 		return r;
 	/* the new release runs: what could not be tidied up is no failure of the update */

@@ -28,11 +28,12 @@ static const struct member release_members[] = {
 	MEMBER(vn_release, check, TEXT),      MEMBER(vn_release, counter, U64),	    MEMBER(vn_release, bytes, U64),
 	MEMBER(vn_release, layers, U64),      MEMBER(vn_release, base, U64),	    MEMBER(vn_release, installed, I64),
 	MEMBER(vn_release, activated, I64),   MEMBER(vn_release, turn, U64),	    MEMBER(vn_release, healthy, BOOL),
+	MEMBER(vn_release, unhealthy, BOOL),  MEMBER(vn_release, proof, TEXT),
 	{ 0 },
 };
 static const struct member update_members[] = {
 	MEMBER(vn_update, step, STEP), MEMBER(vn_update, from, DIGEST), MEMBER(vn_update, need, U64), MEMBER(vn_update, have, U64),
-	MEMBER(vn_update, present, U64), MEMBER(vn_update, trusted, BOOL),
+	MEMBER(vn_update, present, U64), MEMBER(vn_update, key, TEXT), MEMBER(vn_update, expires, I64), MEMBER(vn_update, starts, UINT),
 	MEMBER(vn_update, before, U64), MEMBER(vn_update, import, BOOL), MEMBER(vn_update, delta_failed, BOOL),
 	MEMBER(vn_update, boot, TEXT), { 0 },
 };
@@ -46,7 +47,7 @@ static const struct member journal_members[] = {
 	MEMBER(vn_journal, folder, TEXT),
 	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, asked, DIGEST),    MEMBER(vn_journal, refused, DIGEST),
 	MEMBER(vn_journal, trial, DIGEST),     MEMBER(vn_journal, back, DIGEST),     MEMBER(vn_journal, pinned, BOOL),
-	MEMBER(vn_journal, counter, U64),
+	MEMBER(vn_journal, counter, U64),      MEMBER(vn_journal, starts, UINT),
 	MEMBER(vn_journal, base, DIGEST),      MEMBER(vn_journal, base_name, TEXT),  MEMBER(vn_journal, month, I64),
 	MEMBER(vn_journal, month_bytes, U64),  MEMBER(vn_journal, reserved, U64),    MEMBER(vn_journal, last_bytes, U64),
 	MEMBER(vn_journal, last_poll, I64),    MEMBER(vn_journal, next_poll, I64),   MEMBER(vn_journal, latest, I64),

@@ -36,7 +36,8 @@ struct vn_release {
 	uint64_t layers, base;               /* of the image, and those at its bottom that are not kept in the store */
 	int64_t installed, activated;
 	uint64_t turn;                       /* releases that became active have rising ones, whatever the clock says */
-	bool healthy;                        /* the health command has passed it */
+	bool healthy, unhealthy;             /* the health command has passed it; … has found it wanting */
+	char proof[16];                      /* of the counter: "found", "missing" = asked for once, "" = nobody asked */
 };
 struct vn_update {
 	enum vn_step step;
@@ -46,9 +47,11 @@ struct vn_update {
 	uint64_t need, have;                 /* bytes; have: when the journal was written */
 	uint64_t before;                     /* wire bytes of runs that were interrupted */
 	bool import;                         /* from a file and not from the registry */
-	bool trusted;                        /* signatures were asked for and found */
+	char key[65];                        /* ID of the key that it was proved with; "" = no key was asked for */
+	int64_t expires;                     /* of the signature; 0 = never */
 	bool delta_failed;                   /* it was tried, and the image is fetched instead */
 	char boot[VN_BOOT_TEXT];             /* of the kernel's run that it was handed to the engine in */
+	unsigned starts;                     /* of the check command, that it did not come back from */
 };
 struct vn_happened {
 	int64_t time;
@@ -68,6 +71,7 @@ struct vn_journal {
 	struct vn_digest refused;            /* … when that failed here or was rolled back: left alone until it names another one */
 	struct vn_digest trial;              /* the active release while its health is not known; "" = it is, or nobody asks */
 	struct vn_digest back;               /* what ran before it; "" = nothing did */
+	unsigned starts;                     /* of the health command, that it did not come back from */
 	bool pinned;
 	uint64_t counter;                    /* the highest signed release that was active */
 	struct vn_digest base;               /* chain ID of the layers that the pin image holds; "" = none */

@@ -26,7 +26,7 @@ static int ask_delta(struct vn_news *n, struct vn_err *err)
 	int r = vn_ocidelta_open(n->channel, NULL, &n->delta, err);
 	if (r < 0)
 		return r;
-	n->has_delta = true;
+	n->has_delta = n->alone = true;
 	vn_desc_release(&n->root);
 	return vn_desc_init(&n->root, VN_MT_OCI_MANIFEST, &n->delta.target, -1, err);
 }
@@ -71,15 +71,10 @@ static int check_counter(struct vn_pull *p, const struct vn_signed *s, struct vn
 
 static int check_signature(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
-	struct vn_public_keys *keys = NULL;
 	char until[VN_TIME_TEXT];
-	int r = vn_public_keys_open(p->config.keys, p->config.nkeys, &keys, err);
-	if (r == 0)
-		r = vn_signed_by(n->channel, &n->root.digest, keys, vn_pull_time(p), &n->proof, err);
-	vn_public_keys_close(keys);
+	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), &n->proof, err);
 	if (r < 0)
 		return r;
-	n->proved = true;
 	if (n->proof.has_expires && n->proof.expires < vn_pull_time(p))
 		return vn_fail(err, VN_EREFUSED, "the signature of %s was good until %s", p->public_name,
 			       vn_time_text(n->proof.expires, until));
@@ -128,7 +123,7 @@ static int choose(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 
 int vn_news_prove(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
-	int r = p->config.nkeys ? check_signature(p, n, err) : 0;
+	int r = p->keys ? check_signature(p, n, err) : 0;
 	if (r == 0)
 		r = check_counter(p, &n->proof, err);
 	return r < 0 ? r : choose(p, n, err);
@@ -177,8 +172,6 @@ static int plan_full(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	VN_AUTO(vn_image) image = { 0 };
 	size_t present = 0;
-	if (n->import && n->has_delta)
-		return vn_fail(err, VN_EREFUSED, "the file holds a delta alone, and it does not fit the release that runs here");
 	int r = vn_image_open_child(n->staged, &n->target, NULL, &image, err);
 	if (r == 0)
 		r = vn_pull_runs_here(p, &image, err);
@@ -197,7 +190,7 @@ int vn_news_find(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	bool found = false;
 	const struct vn_update *u = &p->journal.update;
-	bool failed = u->delta_failed && vn_digest_equal(&u->release.manifest, &n->target.digest);
+	bool failed = !n->alone && u->delta_failed && vn_digest_equal(&u->release.manifest, &n->target.digest);
 	n->need = 0;
 	int r = failed ? 0 : find_delta(p, n, &found, err);
 	if (r < 0)
@@ -206,7 +199,6 @@ int vn_news_find(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 		n->need = outside(&n->delta);
 		return 0;
 	}
-	if (!failed || !n->import)
-		n->has_delta = false;
+	n->has_delta = false;
 	return plan_full(p, n, err);
 }

@@ -5,7 +5,6 @@
 #include "ocidelta/ocidelta.h"
 #include "pull/pull.h"
 #include "pull/staging.h"
-#include "sign/sign.h"
 
 struct vn_news {
 	struct vn_source *channel;           /* registry, layout or archive; owned */
@@ -13,12 +12,12 @@ struct vn_news {
 	struct vn_desc root;                 /* what the reference names there: a manifest or an index */
 	struct vn_desc target;               /* the image manifest for this device */
 	struct vn_signed proof;
-	bool proved;
 	struct vn_staging staging;
 	struct vn_source *staged;            /* over channel */
 	struct vn_source *beside, *staged_beside;    /* over the delta's tag */
 	struct vn_ocidelta delta;            /* nblobs 0 = none */
 	bool has_delta;
+	bool alone;                          /* the file holds the delta, and no image */
 	uint64_t need;                       /* bytes still to come, by the way that was chosen */
 };
 void vn_news_release(struct vn_news *n);

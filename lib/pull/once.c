@@ -82,12 +82,9 @@ static int is_current(struct vn_pull *p, const struct vn_release *active, struct
 {
 	char called[200];
 	p->journal.waits[0] = 0;
-	if (p->journal.update.step != VN_STEP_IDLE) {
-		p->journal.update = (struct vn_update){ .step = VN_STEP_IDLE };
-		int r = vn_staging_clear(p->staging, err);
-		if (r < 0)
-			return r;
-	}
+	int r = p->journal.update.step != VN_STEP_IDLE && !p->dry_run ? vn_pull_drop_update(p, err) : 0;
+	if (r < 0)
+		return r;
 	p->report.outcome = VN_PULL_CURRENT;
 	p->report.digest = vn_arena_text(&p->report_arena, active->manifest.text, err);
 	if (!p->report.digest)
@@ -126,11 +123,11 @@ static int finish_begun(struct vn_pull *p, struct vn_err *err)
 static int aim(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	struct vn_update *u = &p->journal.update;
-	if (u->step != VN_STEP_IDLE && vn_digest_equal(&u->release.channel, &n->root.digest))
+	if (p->dry_run || (u->step != VN_STEP_IDLE && vn_digest_equal(&u->release.channel, &n->root.digest)))
 		return 0;
 	int r = vn_pull_drop_update(p, err);
 	u->release.channel = n->root.digest;
-	return r < 0 ? r : vn_staging_clear(p->staging, err);
+	return r;
 }
 
 /* PLANNED, then FETCHING: what it is and what it takes is written down before a byte of it comes. 1: it waits. */
@@ -142,7 +139,9 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	u->release.counter = n->proof.has_release ? n->proof.release : 0;
 	u->from = n->has_delta ? n->delta.source : (struct vn_digest){ "" };
 	u->import = n->import;
-	u->trusted = p->config.nkeys > 0;
+	snprintf(u->key, sizeof(u->key), "%s", n->proof.key_id);
+	snprintf(u->release.proof, sizeof(u->release.proof), "%s", p->keys ? "found" : "");
+	u->expires = n->proof.has_expires ? n->proof.expires : 0;
 	u->need = n->need;
 	vn_pull_private_name(p, &n->target.digest, u->release.name);
 	int r = n->import ? 0 : reserve(p, n->need, err);
@@ -164,9 +163,21 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	return r;
 }
 
-static bool delta_is_bad(int r)
+bool vn_pull_is_damage(int r)
 {
 	return r == -VN_EDIGEST || r == -VN_EFORMAT || r == -VN_ELIMIT || r == -VN_EUNSAFE || r == -VN_ENOTFOUND;
+}
+
+/* Of a file that holds nothing else; there is no image to take instead. */
+static int delta_alone_is_bad(struct vn_pull *p, const struct vn_news *n, struct vn_err *err)
+{
+	const struct vn_release *active = vn_journal_active(&p->journal);
+	char called[200];
+	if (active && vn_digest_equal(&active->manifest, &n->delta.source))
+		return vn_wrap(err, "the delta in the file");
+	vn_fail(err, VN_EREFUSED, "the file holds a delta that starts from %.19s, and %s runs here", n->delta.source.text,
+		active ? vn_pull_called(active, called) : "nothing");
+	return vn_hint(err, "A file with the whole image works on every device.");
 }
 
 /* A delta that does not do costs bytes and never correctness. */
@@ -176,8 +187,10 @@ static int fetch(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	int r = plan(p, n, err);
 	if (r == 0)
 		r = vn_news_fetch(p, n, err);
-	if (!delta || !delta_is_bad(r))
+	if (!delta || !vn_pull_is_damage(r))
 		return r;
+	if (n->alone)
+		return delta_alone_is_bad(p, n, err);
 	vn_warn(vn_pull_events(p), "the delta does not do, so the image itself is fetched: %s", err->text);
 	*err = (struct vn_err){ 0 };
 	p->journal.update.delta_failed = true;
@@ -202,7 +215,7 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 	if (r < 0)
 		return r;
 	*ret = vn_digest_equal(&image.manifest.config.digest, &active->image);
-	if (!*ret)
+	if (!*ret || p->dry_run)
 		return 0;
 	struct vn_digest put;
 	r = vn_shelf_put(p->shelf, vn_buf_text(&image.config_bytes), image.config_bytes.len, &put, err);
@@ -220,11 +233,14 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 }
 
 /* What would happen. */
-static int say_plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+static int say_plan(struct vn_pull *p, const struct vn_news *n, bool held, struct vn_err *err)
 {
 	char size[VN_SIZE_TEXT];
 	p->report.outcome = VN_PULL_WAITS;
 	p->report.dry_run = true;
+	if (held)
+		return vn_pull_say(p, err, "%s names %.19s: it is held here, and nothing would be fetched.", p->public_name,
+				   n->target.digest.text);
 	return vn_pull_say(p, err, "%s names %.19s: %s would be fetched, %s.", p->public_name, n->target.digest.text,
 			   vn_size_text(n->need, size), n->has_delta ? "a delta against what runs" : "layers that the engine lacks");
 }
@@ -232,7 +248,7 @@ static int say_plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 /* The target, when this device holds it whole; else *ret is NULL and it is fetched. */
 static int find_held(struct vn_pull *p, const struct vn_news *n, struct vn_release **ret, struct vn_err *err)
 {
-	struct vn_release *held = p->dry_run ? NULL : vn_journal_release(&p->journal, &n->target.digest);
+	struct vn_release *held = vn_journal_release(&p->journal, &n->target.digest);
 	struct vn_err why = { 0 };
 	int r = held ? vn_pull_whole(p, held, &why) : 0;
 	*ret = r == 0 ? held : NULL;
@@ -254,6 +270,8 @@ static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 		held->counter = n->proof.release;
 	if (vn_digest_equal(&held->manifest, &before))
 		return is_current(p, held, err);
+	if (p->dry_run)
+		return say_plan(p, n, true, err);
 	int r = vn_pull_activate(p, &n->target.digest, vn_pull_active_event(p), err);
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
 }
@@ -279,7 +297,7 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	if (r == 0 && same)
 		return is_current(p, vn_journal_active(&p->journal), err);
 	if (r == 0 && p->dry_run)
-		return say_plan(p, n, err);
+		return say_plan(p, n, false, err);
 	if (r == 0)
 		r = fetch(p, n, err);
 	if (r != 0)
@@ -296,14 +314,40 @@ static bool to_mend(struct vn_pull *p, const struct vn_release *active)
 	return r == -VN_EDIGEST || r == -VN_ENOTFOUND;
 }
 
+/* What runs may have come before keys were asked for: once, its signature is looked at for the counter that later releases must have. */
+static int learn_counter(struct vn_pull *p, const struct vn_news *n, struct vn_release *active, struct vn_err *err)
+{
+	struct vn_signed proof;
+	struct vn_err why = { 0 };
+	char called[200];
+	if (!p->keys || *active->proof)
+		return 0;
+	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), &proof, &why);
+	if (r < 0 && r != -VN_EREFUSED) {
+		*err = why;
+		return r;
+	}
+	if (r < 0)
+		vn_warn(vn_pull_events(p), "%s runs, and came before keys were asked for: %s", vn_pull_called(active, called), why.text);
+	snprintf(active->proof, sizeof(active->proof), "%s", r < 0 ? "missing" : "found");
+	if (r < 0 || !proof.has_release)
+		return 0;
+	active->counter = proof.release;
+	if (proof.release > p->journal.counter)
+		p->journal.counter = proof.release;
+	return 0;
+}
+
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
-	const struct vn_release *active = vn_journal_active(&p->journal);
+	struct vn_release *active = vn_journal_active(&p->journal);
 	p->journal.asked = n->root.digest;
 	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
 		p->journal.refused = (struct vn_digest){ "" };
-	if (active && vn_digest_equal(&active->channel, &n->root.digest) && !to_mend(p, active))
-		return is_current(p, active, err);
+	if (active && vn_digest_equal(&active->channel, &n->root.digest) && !to_mend(p, active)) {
+		int r = learn_counter(p, n, active, err);
+		return r < 0 ? r : is_current(p, active, err);
+	}
 	if (p->journal.pinned)
 		return say_waits(p, err, "this device is pinned to what runs");
 	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
@@ -335,11 +379,13 @@ void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *
 	p->allow_downgrade = o && o->allow_downgrade;
 }
 
-/* All of it lies here. One that came before there were keys is asked about again, and not fetched again. */
-static bool is_begun(const struct vn_pull *p)
+/* All of it lies here. One that came before there were keys, or by a key that is not trusted any more, or whose signature has expired
+ * is asked about again, and not fetched again. */
+static bool is_begun(struct vn_pull *p)
 {
 	const struct vn_update *u = &p->journal.update;
-	return u->step >= VN_STEP_VERIFIED && !p->dry_run && (u->trusted || !p->config.nkeys);
+	bool trusted = !p->keys || (vn_public_keys_have(p->keys, u->key) && (!u->expires || u->expires >= vn_pull_time(p)));
+	return u->step >= VN_STEP_VERIFIED && !p->dry_run && trusted;
 }
 
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */
@@ -369,6 +415,8 @@ static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret
 			break;
 	}
 	*err = why;
+	if (err->code == VN_EUSAGE)
+		vn_hint(err, "A file to import holds one image, or one under the tag %s.", p->ref.tag);
 	return -(int)err->code;
 }
 
@@ -393,7 +441,9 @@ static int judge(struct vn_pull *p, struct vn_err *err)
 static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 {
 	VN_AUTO_SOURCE *channel = NULL;
-	int r = file ? open_file(p, file, &channel, err) : 0;
+	int r = p->config.nkeys ? vn_public_keys_open(p->config.keys, p->config.nkeys, &p->keys, err) : 0;
+	if (r == 0 && file)
+		r = open_file(p, file, &channel, err);
 	if (r == 0)
 		r = judge(p, err);
 	/* a device that is pinned still tells that there is news */

@@ -8,6 +8,7 @@
 #include "util/num.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- open and close */
 int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
@@ -29,9 +30,15 @@ static int set_paths(struct vn_pull *p, struct vn_err *err)
 {
 	const char *state = p->config.state;
 	bool own = !strcmp(p->config.engine, "oci");
+	struct stat st;
+	int r = vn_engine_known(p->config.engine, err);
+	if (r < 0)
+		return r;
+	if (stat(state, &st) == 0 && !S_ISDIR(st.st_mode))
+		return vn_fail(err, VN_EUSAGE, "%s is not a folder, and the state of this device would be in one", state);
 	if (own && !p->config.endpoint)
 		return vn_fail(err, VN_EUSAGE, "the engine oci needs the folder of its layout: --endpoint DIR");
-	int r = own ? vn_strdup(p->config.endpoint, &p->shelf, err) : vn_asprintf(&p->shelf, err, "%s/store", state);
+	r = own ? vn_strdup(p->config.endpoint, &p->shelf, err) : vn_asprintf(&p->shelf, err, "%s/store", state);
 	if (r == 0)
 		r = vn_asprintf(&p->staging, err, "%s/staging", state);
 	if (r == 0)
@@ -96,6 +103,15 @@ static bool named(const struct vn_release *r, const char *name)
 	return !strcmp(name, r->manifest.text) || !strcmp(name, r->label) || (len >= 4 && !strncmp(hex, name, len));
 }
 
+static bool any_unhealthy(const struct vn_journal *j)
+{
+	bool any = false;
+	for (size_t i = 0; i < j->nreleases; i++)
+		any |= j->releases[i].unhealthy && !vn_digest_equal(&j->releases[i].manifest, &j->active);
+	return any;
+}
+
+/* Without a name the one that ran most recently, of those that nobody found wanting. */
 static int choose_release(struct vn_pull *p, const char *name, const struct vn_release **ret, struct vn_err *err)
 {
 	const struct vn_journal *j = &p->journal;
@@ -103,15 +119,19 @@ static int choose_release(struct vn_pull *p, const char *name, const struct vn_r
 	for (size_t i = 0; i < j->nreleases; i++) {
 		const struct vn_release *r = &j->releases[i];
 		bool active = vn_digest_equal(&r->manifest, &j->active);
-		if (name ? !named(r, name) : active || (found && found->turn >= r->turn))
+		if (name ? !named(r, name) : active || r->unhealthy || (found && found->turn >= r->turn))
 			continue;
 		if (name && found)
 			return vn_fail(err, VN_EUSAGE, "\"%s\" may be %s or %s", name, found->manifest.text, r->manifest.text);
 		found = r;
 	}
 	if (!found) {
-		vn_fail(err, VN_ENOTFOUND, name ? "no release here is called \"%s\"" : "there is no other release to go back to", name);
-		return vn_hint(err, "`veneer-pull status` lists what this device holds.");
+		if (name)
+			vn_fail(err, VN_ENOTFOUND, "no release here is called \"%s\"", name);
+		else
+			vn_fail(err, VN_ENOTFOUND, "there is no other release to go back to%s",
+				any_unhealthy(j) ? ", but for one that was not healthy" : "");
+		return vn_hint(err, "`veneer-pull status` lists what this device holds; one is gone back to by its name.");
 	}
 	*ret = found;
 	return 0;
@@ -142,6 +162,7 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 	if (r < 0)
 		return r;
 	const struct vn_release *meant = NULL;
+	struct vn_err why = { 0 };
 	char called[200];
 	/* what cannot be gone back to is said before anything is dropped for it */
 	r = choose_release(p, release, &meant, err);
@@ -151,8 +172,8 @@ int vn_pull_rollback(struct vn_pull *p, const char *release, struct vn_err *err)
 		r = choose_release(p, release, &meant, err);
 	if (r == 0 && vn_pull_whole(p, meant, err) < 0)
 		r = vn_wrap(err, "%s cannot be gone back to", vn_pull_called(meant, called));
-	if (r == 0)
-		r = vn_pull_drop_update(p, err);
+	if (r == 0 && vn_pull_drop_update(p, &why) < 0)
+		vn_warn(vn_pull_events(p), "what was under way is not tidied up: %s", why.text);
 	return vn_pull_end(p, r < 0 ? r : roll_back(p, release, err), err);
 }
 
@@ -163,8 +184,13 @@ int vn_pull_pin(struct vn_pull *p, bool off, struct vn_err *err)
 	int r = vn_pull_begin(p, "pin", err);
 	if (r < 0)
 		return r;
+	/* what stays has passed its trial */
+	if (!off)
+		r = vn_pull_adopt(p, NULL, err);
+	if (r == 0 && !off)
+		r = vn_pull_try(p, err);
 	const struct vn_release *active = vn_journal_active(&p->journal);
-	if (!off && !active)
+	if (r == 0 && !off && !active)
 		r = vn_fail(err, VN_ENOTFOUND, "nothing runs here that could be pinned");
 	if (r == 0 && p->journal.pinned == off) {
 		p->journal.pinned = !off;
@@ -189,7 +215,7 @@ int vn_pull_gc(struct vn_pull *p, bool dry_run, struct vn_err *err)
 		return r;
 	p->report.dry_run = dry_run;
 	if (p->journal.update.step == VN_STEP_IDLE && !dry_run)
-		r = vn_staging_clear(p->staging, err);
+		r = vn_pull_clear_staging(p, err);
 	if (r == 0)
 		r = vn_pull_collect(p, dry_run, err);
 	for (size_t i = 0; i < p->report.nfindings; i++)

@@ -6,6 +6,7 @@
 #include "pull/config.h"
 #include "pull/journal.h"
 #include "registry/registry.h"
+#include "sign/sign.h"
 
 struct vn_pull {
 	struct vn_pull_config config;
@@ -16,6 +17,7 @@ struct vn_pull {
 	char *shelf, *staging, *scratch, *memory;    /* paths */
 	struct vn_journal journal;
 	struct vn_engine *engine;
+	struct vn_public_keys *keys;         /* of this run; NULL = none are asked for */
 	int lock;                            /* -1 = not ours */
 	struct vn_wire wire;                 /* of this run */
 	uint64_t counted;                    /* of it, in the journal already */
@@ -46,13 +48,15 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 
 /* ---- once.c */
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);
+/* That failure says that bytes are not what they should be, or not there; and nothing of the machine or the network. */
+bool vn_pull_is_damage(int r);
 /* What runs now, and what did `before`; `came`: it was not held here. */
 int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, bool came, struct vn_err *err);
 
 /* ---- session.c: one run over the state folder */
 /* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */
 int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err);
-/* The journal, then the status and metrics files. */
+/* The journal, then the status and metrics files; a dry run changes neither. */
 int vn_pull_save(struct vn_pull *p, struct vn_err *err);
 /* What the run came to: error or none goes into the journal; lock and engine are let go. Returns r. */
 int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err);
@@ -100,6 +104,8 @@ int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
 /* A held release gets the public name; the health command may send it back. `how`: the event. */
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
+/* The name was given to a release: the journal says so, and takes it on trial. */
+int vn_pull_switched(struct vn_pull *p, struct vn_release *r, const char *how, struct vn_err *err);
 /* The health of an active release on trial: a kill or a power cut may have ended its trial, or it never passed. Unhealthy: VN_EREFUSED,
  * and back to what ran before, or it stays on trial when nothing did. */
 int vn_pull_try(struct vn_pull *p, struct vn_err *err);
@@ -109,7 +115,9 @@ int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *
 int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
-/* An update that is not wanted any more leaves nothing behind. */
+/* The staging folder is emptied; blobs that it says were brought, and that nothing needs, go. */
+int vn_pull_clear_staging(struct vn_pull *p, struct vn_err *err);
+/* An update that is not wanted any more leaves nothing behind, in the engine, on the shelf or in staging. */
 int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err);
 /* "active", or "staged" when somebody else decides when it is started. */
 const char *vn_pull_active_event(const struct vn_pull *p);

@@ -102,6 +102,8 @@ void vn_pull_account(struct vn_pull *p)
 
 int vn_pull_save(struct vn_pull *p, struct vn_err *err)
 {
+	if (p->dry_run)
+		return 0;
 	int r = vn_journal_write(p->config.state, &p->journal, err);
 	if (r == 0)
 		vn_pull_write_files(p);
@@ -163,15 +165,24 @@ int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err)
 	return 0;
 }
 
+/* What a person ordered here, and got wrong, says nothing of the device or of the release. */
+static bool is_order(const char *verb, int r)
+{
+	return strcmp(verb, "once") && (r == -VN_EUSAGE || r == -VN_ENOTFOUND);
+}
+
 static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 {
 	struct vn_journal *j = &p->journal;
+	bool once = !strcmp(p->report.verb, "once"), update = once || !strcmp(p->report.verb, "import");
 	int64_t now = vn_pull_time(p);
+	if (is_order(p->report.verb, r) || (r == 0 && !update))
+		return;
 	if (r < 0) {
 		snprintf(j->error, sizeof(j->error), "%s", why->text);
 		j->error_status = vn_exit_status(why->code);
 		j->error_time = now;
-		j->failures += j->failures < 1000;
+		j->failures += once && j->failures < 1000;
 		vn_pull_tell(p, "failed", NULL, why->text, 0);
 		return;
 	}
@@ -189,7 +200,8 @@ int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err)
 	note_result(p, r, err);
 	p->journal.reserved = 0;
 	p->journal.next_poll = p->watching ? vn_pull_next_time(p, r < 0) : 0;
-	int saved = p->dry_run ? 0 : vn_pull_save(p, &why);
+	int saved = vn_pull_save(p, &why);
+	vn_public_keys_close(vn_steal(p->keys));
 	vn_engine_close(vn_steal(p->engine));
 	release_lock(p);
 	p->report.sent = p->wire.sent;

@@ -31,7 +31,11 @@ int vn_shelf_make(const char *dir, struct vn_err *err)
 		r = vn_fs_mkdirs(blobs, 0755, err);
 	if (r == 0)
 		r = write_once(dir, VN_LAYOUT_FILE, VN_LAYOUT_TEXT, err);
-	return r < 0 ? r : write_once(dir, "index.json", EMPTY_INDEX, err);
+	if (r == 0)
+		r = write_once(dir, "index.json", EMPTY_INDEX, err);
+	if (r == 0)
+		vn_layout_tidy(dir);
+	return r;
 }
 
 int vn_shelf_path(const char *dir, const struct vn_digest *digest, char **ret, struct vn_err *err)
@@ -124,6 +128,18 @@ static int shelf_has(struct vn_sink *k, const struct vn_desc *desc, bool *ret, s
 	return 0;
 }
 
+/* A folder that others use as well: what this update brings there is written down until the update is done. Not synced: after a power
+ * cut a blob too many may stay. */
+static void note_brought(const struct shelf_sink *s, const struct vn_desc *desc)
+{
+	VN_AUTO_FREE char *path = NULL;
+	struct vn_err ignored = { 0 };
+	if (s->engine->ops->files || vn_staging_path(s->staging, &desc->digest, VN_SHELF_BROUGHT, &path, &ignored) < 0)
+		return;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	vn_close_p(&fd);
+}
+
 /* What was fetched is verified and on the disk: its name is all that changes. */
 static bool move_staged(const struct shelf_sink *s, const struct vn_desc *desc, const char *path)
 {
@@ -134,19 +150,14 @@ static bool move_staged(const struct shelf_sink *s, const struct vn_desc *desc, 
 	return vn_fs_sync_parent(path, &ignored) == 0;
 }
 
-static int write_blob(const char *path, const struct vn_desc *desc, struct vn_in *bytes, struct vn_err *err)
+static int write_blob(const char *dir, const char *path, const struct vn_desc *desc, struct vn_in *bytes, struct vn_err *err)
 {
 	VN_AUTO_IN *in = NULL;
 	VN_AUTO_OUT *out = NULL;
 	VN_AUTO(vn_tmp) tmp = VN_TMP;
-	VN_AUTO_FREE char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
 	int r = vn_in_verify(bytes, &desc->digest, desc->size, desc->digest.text, &in, err);
-	if (r == 0 && !dir)
-		r = vn_nomem(err);
 	if (r == 0)
-		r = vn_fs_mkdirs(dir, 0755, err);
-	if (r == 0)
-		r = vn_tmp_open(&tmp, dir, err);
+		r = vn_layout_tmp_open(dir, path, &tmp, err);
 	if (r == 0)
 		r = vn_out_fd(tmp.fd, path, &out, err);
 	if (r == 0)
@@ -165,11 +176,12 @@ static int shelf_put(struct vn_sink *k, const struct vn_desc *desc, const struct
 		r = body->open(body, &in, err);
 	if (r < 0)
 		return r;
+	note_brought(s, desc);
 	if (move_staged(s, desc, path)) {
 		vn_in_close(in);
 		return 0;
 	}
-	return write_blob(path, desc, in, err);
+	return write_blob(s->dir, path, desc, in, err);
 }
 
 static int shelf_put_manifest(struct vn_sink *k, const struct vn_desc *desc, const void *bytes, size_t len, bool tagged,
@@ -182,7 +194,11 @@ static int shelf_put_manifest(struct vn_sink *k, const struct vn_desc *desc, con
 	int r = vn_shelf_path(s->dir, &desc->digest, &path, err);
 	if (r == 0)
 		r = vn_in_memory(bytes, len, &in, err);
-	return r < 0 ? r : write_blob(path, desc, in, err);
+	if (r < 0)
+		return r;
+	if (!vn_fs_exists(path))
+		note_brought(s, desc);
+	return write_blob(s->dir, path, desc, in, err);
 }
 
 static int shelf_commit(struct vn_sink *k, struct vn_err *err)
@@ -247,7 +263,7 @@ int vn_shelf_put(const char *dir, const void *bytes, size_t len, struct vn_diges
 	if (r < 0)
 		return r;
 	const struct vn_desc desc = { .digest = digest, .size = (int64_t)len };
-	r = write_blob(path, &desc, in, err);
+	r = write_blob(dir, path, &desc, in, err);
 	if (r == 0)
 		*ret = digest;
 	return r;

@@ -5,7 +5,7 @@
 #include "engine/device.h"
 #include "image/image.h"
 
-/* Makes the folder a layout unless it is one. */
+/* Makes the folder a layout unless it is one, and removes what killed runs left half-written. */
 int vn_shelf_make(const char *dir, struct vn_err *err);
 /* Manifests and blobs by digest; `ref` of the source is "oci:DIR". */
 int vn_shelf_open(const char *dir, const struct vn_events *events, struct vn_source **ret, struct vn_err *err);
@@ -31,6 +31,11 @@ struct vn_shelf_keep {
 };
 int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, const struct vn_digest *only, bool dry_run,
 		     void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err);
+/* Beside what is staged, for engines whose folder the shelf is: HEX.brought, empty, for each blob that the update put on the shelf. Removes
+ * those that neither a kept manifest nor an entry needs. */
+#define VN_SHELF_BROUGHT ".brought"
+int vn_shelf_take_back(const char *dir, const char *staging, const struct vn_shelf_keep *keep, size_t n,
+		       void (*tell)(void *user, const char *digest, uint64_t bytes), void *user, struct vn_err *err);
 /* Hashes every blob there. `tell` hears of the bad ones, with what is wrong, and of all others with NULL. */
 int vn_shelf_verify(const char *dir, void (*tell)(void *user, const char *digest, uint64_t bytes, const char *problem), void *user,
 		    struct vn_err *err);

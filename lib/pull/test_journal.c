@@ -37,7 +37,10 @@ static struct vn_journal *new_journal(void)
 	j->update.from = digest_of(3);
 	j->update.need = 12345;
 	j->update.present = 2;
-	j->update.trusted = true;
+	snprintf(j->update.key, sizeof(j->update.key), "%064d", 7);
+	j->update.expires = 1893456000;
+	j->update.starts = 2;
+	j->starts = 1;
 	j->update.delta_failed = true;
 	j->pinned = true;
 	j->trial = digest_of(3);
@@ -63,6 +66,9 @@ static void test_round_trip(void)
 	CHECK_STR(got->update.release.label, "iot-4");
 	CHECK_STR(got->error, j->error);
 	CHECK(got->pinned && got->update.delta_failed);
+	CHECK_STR(got->update.key, j->update.key);
+	CHECK_EQ(got->update.starts, 2);
+	CHECK_EQ(got->starts, 1);
 	free(j);
 	free(got);
 }

@@ -256,6 +256,14 @@ int vn_public_keys_open(const char *const *files, size_t n, struct vn_public_key
 	return 0;
 }
 
+bool vn_public_keys_have(const struct vn_public_keys *keys, const char *key_id)
+{
+	for (size_t i = 0; i < keys->n; i++)
+		if (!strcmp(keys->list[i]->id_text, key_id))
+			return true;
+	return false;
+}
+
 /* ---- private keys */
 struct asked {
 	const struct vn_passphrase *passphrase;

@@ -8,6 +8,7 @@
 struct vn_public_keys;               /* any of them is enough */
 int vn_public_keys_open(const char *const *files, size_t n, struct vn_public_keys **ret, struct vn_err *err);
 void vn_public_keys_close(struct vn_public_keys *keys);
+bool vn_public_keys_have(const struct vn_public_keys *keys, const char *key_id);
 
 /* What the signed text says beside the digest. */
 struct vn_signed {

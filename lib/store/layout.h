@@ -4,6 +4,7 @@
 #include "image/source.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
+#include "util/fs.h"
 
 #define VN_LAYOUT_FILE "oci-layout"
 #define VN_LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
@@ -37,6 +38,13 @@ int vn_layout_lock(const char *dir, int how, int *ret_fd, struct vn_err *err);
 int vn_layout_index(const char *dir, struct vn_buf *ret, struct vn_err *err);        /* VN_ENOTFOUND */
 int vn_layout_put_entry(const char *dir, const struct vn_desc *desc, const char *tag, const char *full_name, struct vn_err *err);
 int vn_layout_drop_entry(const char *dir, const char *tag, struct vn_err *err);      /* absent: fine */
+
+/* ---- blobs on their way are DIR/blobs/ALG/.tmp-*, each locked by its writer: one that nobody locks was left by a killed run. Their
+ * writers hold a shared flock on DIR between creating and locking. */
+/* A file that vn_tmp_publish will give the name `path`, which is in `dir` or below it. */
+int vn_layout_tmp_open(const char *dir, const char *path, struct vn_tmp *tmp, struct vn_err *err);
+/* Removes what killed runs left, unless another run is at work right now. */
+void vn_layout_tidy(const char *dir);
 
 /* A source over the blobs of a layout folder alone, whatever its index.json says or will say: manifests by digest only. */
 int vn_layout_blobs_open(const struct vn_ref *ref, const struct vn_events *events, struct vn_source **ret, struct vn_err *err);

@@ -1,6 +1,4 @@
-/* DIR/blobs/ALG/HEX appear by rename; DIR/index.json changes by rename at commit, under an exclusive flock on DIR. Blobs on
- * their way are DIR/blobs/ALG/.tmp-*, each locked by its writer: one that nobody locks was left by a killed run. Their writers
- * hold a shared flock on DIR between creating and locking. */
+/* DIR/blobs/ALG/HEX appear by rename; DIR/index.json changes by rename at commit, under an exclusive flock on DIR. */
 #include "store/layout.h"
 #include "store/store.h"
 #include "stream/out.h"
@@ -14,8 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-#define TMP_PREFIX ".tmp-"               /* of vn_tmp_open */
 
 struct seen {
 	struct vn_digest digest;
@@ -50,7 +46,7 @@ static bool is_empty(const char *dir)
 	bool empty = true;
 	DIR *d = opendir(dir);
 	for (const struct dirent *e; d && empty && (e = readdir(d));)
-		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX));
+		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strncmp(e->d_name, VN_TMP_PREFIX, strlen(VN_TMP_PREFIX));
 	if (d)
 		closedir(d);
 	return empty;
@@ -84,35 +80,6 @@ static int check_place(const char *dir, bool *ret_layout, struct vn_err *err)
 	return vn_hint(err, "name a new folder");
 }
 
-static void collect_in(const char *dir)
-{
-	DIR *d = opendir(dir);
-	for (const struct dirent *e; d && (e = readdir(d));) {
-		if (strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX)))
-			continue;
-		VN_AUTO_CLOSE int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-			unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
-}
-
-/* Removes what killed runs left, unless another run is at work right now. */
-static void collect_leftovers(const struct layout_sink *l)
-{
-	static const char *const places[] = { "", "/blobs/sha256", "/blobs/sha512" };
-	struct vn_err ignored = { 0 };
-	VN_AUTO_CLOSE int lock = -1;
-	if (lock_dir(l, LOCK_EX | LOCK_NB, &lock, &ignored) < 0)
-		return;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		VN_AUTO_FREE char *path = NULL;
-		if (vn_asprintf(&path, &ignored, "%s%s", dir_of(l), places[i]) == 0)
-			collect_in(path);
-	}
-}
-
 static int make_ready(struct layout_sink *l, struct vn_err *err)
 {
 	bool there = false;
@@ -134,7 +101,7 @@ static int make_ready(struct layout_sink *l, struct vn_err *err)
 	if (stat(index, &l->index_before) < 0)
 		l->index_before = (struct stat){ 0 };
 	if (there) {
-		collect_leftovers(l);
+		vn_layout_tidy(dir_of(l));
 	} else {
 		rc = lock_dir(l, LOCK_SH, &lock, err);
 		if (rc == 0)
@@ -176,22 +143,6 @@ static int layout_has_blob(struct vn_sink *k, const struct vn_desc *desc, bool *
 	return rc;
 }
 
-static int open_tmp(struct layout_sink *l, const char *path, struct vn_tmp *tmp, struct vn_err *err)
-{
-	VN_AUTO_CLOSE int lock = -1;
-	VN_AUTO_FREE char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
-	if (!dir)
-		return vn_nomem(err);
-	int rc = vn_fs_mkdirs(dir, 0755, err);
-	if (rc == 0)
-		rc = lock_dir(l, LOCK_SH, &lock, err);
-	if (rc == 0)
-		rc = vn_tmp_open(tmp, dir, err);
-	if (rc == 0)
-		flock(tmp->fd, LOCK_EX | LOCK_NB);
-	return rc;
-}
-
 static int put(struct layout_sink *l, const struct vn_desc *desc, struct vn_in *bytes, struct vn_err *err)
 {
 	VN_AUTO_IN *in = bytes;
@@ -202,7 +153,7 @@ static int put(struct layout_sink *l, const struct vn_desc *desc, struct vn_in *
 	if (rc == 0)
 		rc = blob_path(l, &desc->digest, &path, err);
 	if (rc == 0)
-		rc = open_tmp(l, path, &tmp, err);
+		rc = vn_layout_tmp_open(dir_of(l), path, &tmp, err);
 	if (rc == 0)
 		rc = vn_in_verify(vn_steal(in), &desc->digest, desc->size, desc->digest.text, &in, err);
 	if (rc == 0)

@@ -130,7 +130,7 @@ int vn_fs_remove_tree(const char *path, struct vn_err *err)
 int vn_tmp_open(struct vn_tmp *tmp, const char *dir, struct vn_err *err)
 {
 	char *path;
-	int r = vn_asprintf(&path, err, "%s/.tmp-XXXXXX", dir);
+	int r = vn_asprintf(&path, err, "%s/" VN_TMP_PREFIX "XXXXXX", dir);
 	if (r < 0)
 		return r;
 	int fd = mkostemp(path, O_CLOEXEC);

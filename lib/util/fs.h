@@ -26,6 +26,7 @@ struct vn_tmp {
 	char *path;      /* NULL once published or when it never had a name */
 };
 #define VN_TMP { -1, NULL }
+#define VN_TMP_PREFIX ".tmp-"
 int vn_tmp_open(struct vn_tmp *tmp, const char *dir, struct vn_err *err);
 int vn_tmp_anonymous(struct vn_tmp *tmp, struct vn_err *err);    /* in $TMPDIR, already unlinked */
 int vn_tmp_publish(struct vn_tmp *tmp, const char *path, mode_t mode, struct vn_err *err);
