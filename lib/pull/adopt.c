@@ -103,7 +103,7 @@ int vn_pull_pin_base(struct vn_pull *p, const struct vn_image *image, size_t n, 
 static int fetch_documents(struct vn_pull *p, struct vn_source *channel, const struct vn_held *held, struct vn_digest *ret,
 			   struct vn_err *err)
 {
-	const struct vn_staging staging = { .dir = p->staging };
+	const struct vn_staging staging = { .dir = p->dry_run ? p->scratch : p->staging };
 	VN_AUTO_SOURCE *staged = NULL;
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
 	VN_AUTO(vn_desc) desc = { 0 };
@@ -127,9 +127,9 @@ static int fetch_documents(struct vn_pull *p, struct vn_source *channel, const s
 		r = vn_image_open_child(staged, entry, NULL, &image, err);
 	if (r == 0 && !vn_digest_equal(&image.manifest.config.digest, &held->image))
 		r = vn_fail(err, VN_ENOTFOUND, "the registry's %s is not the image %s", held->manifest.text, held->image.text);
-	if (r == 0)
+	if (r == 0 && !p->dry_run)
 		r = vn_shelf_put(p->shelf, vn_buf_text(&image.config_bytes), image.config_bytes.len, &put, err);
-	if (r == 0)
+	if (r == 0 && !p->dry_run)
 		r = vn_shelf_put(p->shelf, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, &put, err);
 	if (r == 0)
 		*ret = image.desc.digest;
@@ -147,7 +147,17 @@ static int describe(struct vn_pull *p, struct vn_release *release, struct vn_err
 	const char *version = vn_manifest_annotation(&image.manifest, "org.opencontainers.image.version");
 	snprintf(release->label, sizeof(release->label), "%.127s", version && *version ? version : p->ref.tag);
 	release->layers = release->base = image.nlayers;
-	return p->dry_run ? 0 : vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
+	return vn_pull_pin_base(p, &image, vn_pull_base_layers(&image), err);
+}
+
+static int keep_adopted(struct vn_pull *p, struct vn_release *release, bool known, struct vn_err *err)
+{
+	int r = p->engine->ops->name_as(p->engine, p->public_name, release->name, err);
+	if (r == 0)
+		r = vn_pull_keep(p, release->name, err);
+	if (r == 0 && known)
+		r = describe(p, release, err);
+	return r < 0 ? r : p->engine->ops->sync(p->engine, err);
 }
 
 static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct vn_held *held, struct vn_err *err)
@@ -166,13 +176,7 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 		release.manifest = held->image;
 	release.installed = vn_pull_time(p);
 	vn_pull_private_name(p, &release.manifest, release.name);
-	r = p->dry_run ? 0 : p->engine->ops->name_as(p->engine, p->public_name, release.name, err);
-	if (r == 0 && !p->dry_run)
-		r = vn_pull_keep(p, release.name, err);
-	if (r == 0 && known)
-		r = describe(p, &release, err);
-	if (r == 0 && !p->dry_run)
-		r = p->engine->ops->sync(p->engine, err);
+	r = p->dry_run ? 0 : keep_adopted(p, &release, known, err);
 	if (r < 0)
 		return vn_wrap(err, "taking over %s", p->public_name);
 	vn_journal_add(&p->journal, &release);

@@ -51,7 +51,7 @@ int vn_news_ask(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 		r = ask_delta(n, err);
 	if (r < 0)
 		return r;
-	n->staging = (struct vn_staging){ .dir = p->staging };
+	n->staging = (struct vn_staging){ .dir = p->dry_run ? p->scratch : p->staging };
 	return vn_staging_source_open(n->channel, &n->staging, &n->staged, err);
 }
 

@@ -415,9 +415,11 @@ static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret
 			break;
 	}
 	*err = why;
-	if (err->code == VN_EUSAGE)
-		vn_hint(err, "A file to import holds one image, or one under the tag %s.", p->ref.tag);
-	return -(int)err->code;
+	if (err->code != VN_EUSAGE)
+		return -(int)err->code;
+	/* no tag can be added to what is imported */
+	err->hint[0] = 0;
+	return vn_hint(err, "A file to import holds one image, or one under the tag %s.", p->ref.tag);
 }
 
 /* Before anything is asked: what runs, if it is on trial. When it is not healthy and there is nothing to go back to, the poll goes on,

@@ -126,12 +126,14 @@ static int choose_release(struct vn_pull *p, const char *name, const struct vn_r
 		found = r;
 	}
 	if (!found) {
+		bool unhealthy = !name && any_unhealthy(j);
 		if (name)
 			vn_fail(err, VN_ENOTFOUND, "no release here is called \"%s\"", name);
 		else
 			vn_fail(err, VN_ENOTFOUND, "there is no other release to go back to%s",
-				any_unhealthy(j) ? ", but for one that was not healthy" : "");
-		return vn_hint(err, "`veneer-pull status` lists what this device holds; one is gone back to by its name.");
+				unhealthy ? ", but for one that was not healthy" : "");
+		return vn_hint(err, "`veneer-pull status` lists what this device holds%s.",
+			       unhealthy ? "; `veneer-pull rollback RELEASE` takes any of them" : "");
 	}
 	*ret = found;
 	return 0;

@@ -201,6 +201,8 @@ int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err)
 	p->journal.reserved = 0;
 	p->journal.next_poll = p->watching ? vn_pull_next_time(p, r < 0) : 0;
 	int saved = vn_pull_save(p, &why);
+	if (p->dry_run)
+		vn_staging_clear(p->scratch, &why);
 	vn_public_keys_close(vn_steal(p->keys));
 	vn_engine_close(vn_steal(p->engine));
 	release_lock(p);

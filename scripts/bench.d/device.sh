@@ -96,6 +96,7 @@ bench_memory() {
 # The reference scene: 1, then the thin image of 2, whose delta has 26,693 sources.
 memory_of_scene() {
     "$e2e_dir/scene.sh"
+    rm -rf "${run_dir:?}/reg"
     start_registry reg --scene
     "$veneer" rebase -q "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:2" "$(reg reg)/tempanomaly:thin-2" >/dev/null
     "$veneer" delta push -q --from "$(reg reg)/tempanomaly:1" "$(reg reg)/tempanomaly:thin-2" >/dev/null
