@@ -57,6 +57,11 @@ device_is() {
     case $engine in
     moby) endpoint=unix://$run_dir/moby/sock ;;
     containerd) endpoint=$run_dir/containerd/sock ;;
+    podman)
+        # podman insists on the file
+        [ -e "$DOCKER_CONFIG/config.json" ] || echo '{}' >"$DOCKER_CONFIG/config.json"
+        endpoint="--root $device/podman --runroot $run_dir/podman/run --storage-driver vfs"
+        ;;
     *) endpoint=$device/root ;;
     esac
     device_options=(--engine "$engine" --endpoint "$endpoint" --state "$device/state")
@@ -149,6 +154,26 @@ problem_containerd() {
     *) echo "the image's tree is neither of the two: $got" ;;
     esac
 }
+problem_podman() {
+    local got
+    got=$(tree_of_podman 2>&1)
+    case $got in
+    "${expected_tree[old]:-}" | "${expected_tree[new]:-}") ;;
+    *) echo "the image's tree is neither of the two: $got" ;;
+    esac
+}
+podman_here() {
+    local args
+    read -ra args <<<"$endpoint"
+    podman "${args[@]}" "$@"
+}
+tree_of_podman() {
+    local at status=0
+    at=$(podman_here image mount "$followed") || return
+    tree_digest "$at" || status=$?
+    podman_here image unmount "$followed" >/dev/null
+    return $status
+}
 # The tree of the followed image, mounted by containerd from what it unpacked.
 tree_of_mount() {
     local at=$run_dir/export status=0
@@ -172,6 +197,7 @@ remember_tree() {
     case $engine in
     rootfs) expected_tree[$1]=$(tree_digest "$endpoint/current/") ;;
     containerd) expected_tree[$1]=$(tree_of_mount) ;;
+    podman) expected_tree[$1]=$(tree_of_podman) ;;
     moby)
         local id
         id=$(on moby create "$followed" true)
@@ -210,6 +236,11 @@ engine_up() {
 # As the power goes: no word of farewell.
 engine_down() {
     local file pid d=$run_dir/$engine
+    if [ "$engine" = podman ]; then
+        podman_processes KILL
+        drop_mounts "$device"
+        rm -rf "$d/run"
+    fi
     [ -e "$d/pid" ] || return 0
     for file in "$d/pid" "$d/exec/containerd/containerd.pid"; do
         pid=$(cat "$file" 2>/dev/null || true)
@@ -220,9 +251,14 @@ engine_down() {
     drop_mounts "$d"
     rm -rf "$d/pid" "$d/exec" "$d/sock" "$d/state"
 }
+# podman has no daemon: each command is a process, which may outlive who started it.
+podman_processes() {
+    while pkill "-$1" -f -- "--root $device/podman" 2>/dev/null; do sleep 0.02; done
+}
 engine_stop() {
     case $engine in
     moby | containerd) stop_pidfile "$run_dir/$engine/pid" ;;
+    podman) podman_processes TERM ;;
     esac
 }
 

@@ -3,7 +3,7 @@
 # whole; the next run brings the new one; what is downloaded twice is less than one unit of resuming.
 #
 # VENEER_KILLS         how many, over all engines [48]
-# VENEER_KILL_ENGINES  ["oci rootfs"], and moby, containerd
+# VENEER_KILL_ENGINES  ["oci rootfs"], and moby, containerd, podman
 # VENEER_E2E_SEED      of the random instants [1]
 # shellcheck disable=SC2034
 without_scene=1

@@ -3,7 +3,7 @@
 # boot the old or the new release is there, whole, and the new one if "once" had said so; the next run brings the new one.
 #
 # VENEER_CUTS         how many, over all engines [12]
-# VENEER_CUT_ENGINES  ["oci rootfs moby"], and containerd
+# VENEER_CUT_ENGINES  ["oci rootfs moby"], and containerd, podman
 # VENEER_CUT_FS       file systems of the disk, which take turns ["ext4 btrfs"]; an engine's is ext4
 # VENEER_E2E_SEED     [1]
 # shellcheck disable=SC2034
@@ -154,14 +154,14 @@ lazy=()
 share=$((cuts / ${#engines[@]}))
 for e in "${engines[@]}"; do
     on_kinds=("${kinds[@]}")
-    case $e in moby | containerd) on_kinds=(ext4) ;; esac
+    case $e in moby | containerd | podman) on_kinds=(ext4) ;; esac
     for kind in "${on_kinds[@]}"; do
         cut_begin "$e" "$kind"
         done_cuts=0 broken=0 stuck=0 was_new=0
         part=$((share / ${#on_kinds[@]})) deeds=(after before half)
         at_points=$((part * 2 / 3)) all=$((points * 3))
         # most of what an engine holds is written by the engine
-        case $e in moby | containerd) at_points=$((part / 3)) ;; esac
+        case $e in moby | containerd | podman) at_points=$((part / 3)) ;; esac
         for ((i = 0; i < at_points; i++)); do
             which=$((i * all / at_points % all))
             one_cut "$e on $kind: cut ${deeds[which % 3]} point $((which / 3 + 1))" \
