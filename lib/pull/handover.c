@@ -143,13 +143,14 @@ static int run_counted(struct vn_pull *p, const struct vn_pull_command *command,
 		       const char *name, unsigned *starts, struct vn_err *err)
 {
 	unsigned before = *starts;
+	struct vn_err ignored = { 0 };
 	*starts = before < MOST_STARTS ? before + 1 : 0;
 	if (before >= MOST_STARTS)
 		return vn_fail(err, VN_EREFUSED, "%s was started %u times, and each time this device went down before it had ended",
 			       command->argv[0], before);
-	int rc = vn_pull_save(p, err);
-	if (rc == 0)
-		rc = run_command(p, command, event, r, name, err);
+	/* a full disk keeps nobody from asking */
+	vn_pull_save(p, &ignored);
+	int rc = run_command(p, command, event, r, name, err);
 	*starts = 0;
 	return rc;
 }
@@ -248,9 +249,9 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 		bad->unhealthy = true;
 		p->journal.refused = bad->channel;
 	}
-	int r = vn_pull_save(p, err);
-	if (r == 0)
-		r = give_name(p, good, err);
+	struct vn_err ignored = { 0 };
+	vn_pull_save(p, &ignored);
+	int r = give_name(p, good, err);
 	if (r < 0)
 		return r;
 	vn_journal_activate(&p->journal, good, vn_pull_time(p));
@@ -454,9 +455,15 @@ int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)
 	const struct vn_release r = u->release;
 	struct vn_err why = { 0 };
 	bool begun = u->step != VN_STEP_IDLE, handed = u->step >= VN_STEP_HANDING || *u->boot;
+	const struct vn_release *held = vn_journal_release(&p->journal, &r.manifest);
+	/* a run that ended right before the switch left it among those that are held */
+	if (held && !held->turn && !vn_digest_equal(&held->manifest, &p->journal.active)) {
+		vn_journal_remove(&p->journal, &r.manifest);
+		held = NULL;
+	}
 	*u = (struct vn_update){ .step = VN_STEP_IDLE };
 	int rc = begun ? vn_pull_save(p, err) : 0;
-	if (rc == 0 && handed && !vn_journal_release(&p->journal, &r.manifest) && p->engine->ops->forget(p->engine, r.name, &why) < 0 &&
+	if (rc == 0 && handed && !held && p->engine->ops->forget(p->engine, r.name, &why) < 0 &&
 	    why.code != VN_ENOTFOUND)
 		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
 	return rc < 0 ? rc : vn_pull_clear_staging(p, err);
@@ -470,7 +477,10 @@ int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err)
 		r = check(p, err);
 	if (r < 0)
 		return r;
+	const struct vn_release *held = vn_journal_release(j, &j->update.release.manifest);
 	struct vn_release release = j->update.release;
+	/* one that was held, and damaged */
+	release.turn = held ? held->turn : 0;
 	release.installed = vn_pull_time(p);
 	vn_pull_account(p);
 	release.bytes = j->update.before + p->wire.sent + p->wire.received;

@@ -107,11 +107,11 @@ static bool any_unhealthy(const struct vn_journal *j)
 {
 	bool any = false;
 	for (size_t i = 0; i < j->nreleases; i++)
-		any |= j->releases[i].unhealthy && !vn_digest_equal(&j->releases[i].manifest, &j->active);
+		any |= j->releases[i].unhealthy && j->releases[i].turn && !vn_digest_equal(&j->releases[i].manifest, &j->active);
 	return any;
 }
 
-/* Without a name the one that ran most recently, of those that nobody found wanting. */
+/* Without a name the one that ran most recently, of those that ran and that nobody found wanting. */
 static int choose_release(struct vn_pull *p, const char *name, const struct vn_release **ret, struct vn_err *err)
 {
 	const struct vn_journal *j = &p->journal;
@@ -119,7 +119,7 @@ static int choose_release(struct vn_pull *p, const char *name, const struct vn_r
 	for (size_t i = 0; i < j->nreleases; i++) {
 		const struct vn_release *r = &j->releases[i];
 		bool active = vn_digest_equal(&r->manifest, &j->active);
-		if (name ? !named(r, name) : active || r->unhealthy || (found && found->turn >= r->turn))
+		if (name ? !named(r, name) : active || !r->turn || r->unhealthy || (found && found->turn >= r->turn))
 			continue;
 		if (name && found)
 			return vn_fail(err, VN_EUSAGE, "\"%s\" may be %s or %s", name, found->manifest.text, r->manifest.text);

@@ -340,6 +340,7 @@ for ((i = points - 60 > 0 ? points - 60 : 1; i <= points; i++)); do
     seen+=" ${was:7:4}"
     [ "$rc $(runs)" = "0 $want" ] || wrong+=" $i: exit $rc, ${was:7:4} became $(runs | cut -c8-11): $(tail -n 2 "$err" | head -n 1)"
     pull status
+    [ "$(jq '[.releases[] | select(.activated == null)] | length' "$out")" = 0 ] || wrong+=" $i: a release that never ran is held"
     [ "$(active_release "$out")" = "$(runs)" ] || wrong+=" $i: the journal says $(active_release "$out" | cut -c8-11)"
 done
 printf "# after each kill:%s\n" "$seen"
