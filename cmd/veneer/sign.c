@@ -12,7 +12,7 @@ struct options {
 	bool bundle, dry_run;
 };
 
-/* Decimal, from 1, at most 18 digits. */
+/* Decimal, from 1; the library knows the most. */
 static int take_release(const char *text, uint64_t *ret, struct vn_err *err)
 {
 	char *end = NULL;
@@ -22,7 +22,7 @@ static int take_release(const char *text, uint64_t *ret, struct vn_err *err)
 	if (*text >= '1' && *text <= '9')
 		*ret = strtoumax(text, &end, 10);
 	if (!end || *end || strlen(text) > 18)
-		return opt_fail(err, VN_EUSAGE, NULL, "--release is \"%.40s\", expected a whole number from 1 to 999999999999999999", text);
+		return opt_fail(err, VN_EUSAGE, NULL, "--release is \"%.40s\", expected a whole number from 1 to 9007199254740992", text);
 	return 0;
 }
 

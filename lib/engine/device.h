@@ -35,6 +35,9 @@ struct vn_engine_ops {
 	/* `name` as people type it ("edge.example.io/app:prod"), or an image's digest. VN_ENOTFOUND: nothing there; VN_ENETWORK: the
 	 * engine does not answer. */
 	int (*look)(struct vn_engine *e, const char *name, struct vn_held *ret, struct vn_err *err);
+	/* What runs, where that is a place of its own beside the name (rootfs: DIR/current); NULL: the name is all there is. VN_ENOTFOUND:
+	 * nothing that this engine made. */
+	int (*running)(struct vn_engine *e, struct vn_held *ret, struct vn_err *err);
 	/* Of the layers of this image, how many from the bottom need not be sent because the engine has them and all below. */
 	int (*layers)(struct vn_engine *e, const struct vn_manifest *m, const struct vn_config *c, size_t *ret, struct vn_err *err);
 	/* Regular files of a held image (clean paths), as struct vn_ocidelta_parts.files: one behind the other from `at` on.

@@ -71,6 +71,48 @@ static int rootfs_look(struct vn_engine *e, const char *name, struct vn_held *re
 	return done(e, find(dir_of(e), name, &tree, ret, err), err);
 }
 
+static int open_tree(const char *dir, const struct vn_tree_name *tree, int *ret_fd, struct vn_err *err)
+{
+	struct vn_tree_name folder;
+	VN_AUTO_FREE char *path = NULL;
+	vn_tree_folder(tree, &folder);
+	int rc = vn_asprintf(&path, err, "%s/trees/%s", dir, folder.text);
+	if (rc < 0)
+		return rc;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return vn_fail_sys(err, errno == ENOENT ? VN_ENOTFOUND : VN_EIO, "cannot open the tree %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int running(const char *dir, struct vn_held *ret, struct vn_err *err)
+{
+	struct vn_tree_name tree;
+	VN_AUTO(vn_held) held = { 0 };
+	VN_AUTO_CLOSE int fd = -1;
+	int rc = vn_rootfs_link(dir, NULL, &tree, err);
+	if (rc == 0)
+		rc = vn_rootfs_record(dir, &tree, &held, err);
+	if (rc == 0)
+		rc = open_tree(dir, &tree, &fd, err);
+	if (rc == 0 && vn_digest_none(&held.image))
+		rc = vn_fail(err, VN_ENOTFOUND, "nobody knows the image of %s/current", dir);
+	if (rc < 0) {
+		/* it points to something else */
+		err->code = rc == -VN_EFORMAT ? VN_ENOTFOUND : err->code;
+		return -(int)err->code;
+	}
+	*ret = held;
+	held = (struct vn_held){ 0 };
+	return 0;
+}
+
+static int rootfs_running(struct vn_engine *e, struct vn_held *ret, struct vn_err *err)
+{
+	return done(e, running(dir_of(e), ret, err), err);
+}
+
 /* How many of the layers from the bottom are a tree already. */
 static int count_present(const char *dir, const struct vn_digest *chain, size_t n, size_t *ret, struct vn_err *err)
 {
@@ -111,21 +153,6 @@ static int rootfs_layers(struct vn_engine *e, const struct vn_manifest *m, const
 	if (rc == 0)
 		rc = count_present(dir_of(e), chain, c->ndiff_ids, ret, err);
 	return done(e, rc, err);
-}
-
-static int open_tree(const char *dir, const struct vn_tree_name *tree, int *ret_fd, struct vn_err *err)
-{
-	struct vn_tree_name folder;
-	VN_AUTO_FREE char *path = NULL;
-	vn_tree_folder(tree, &folder);
-	int rc = vn_asprintf(&path, err, "%s/trees/%s", dir, folder.text);
-	if (rc < 0)
-		return rc;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return vn_fail_sys(err, errno == ENOENT ? VN_ENOTFOUND : VN_EIO, "cannot open the tree %s", path);
-	*ret_fd = fd;
-	return 0;
 }
 
 /* ---- files */
@@ -518,6 +545,7 @@ static void rootfs_close(struct vn_engine *e)
 static const struct vn_engine_ops rootfs_ops = {
 	.name = "rootfs",
 	.look = rootfs_look,
+	.running = rootfs_running,
 	.layers = rootfs_layers,
 	.files = rootfs_files,
 	.load = rootfs_load,

@@ -265,26 +265,27 @@ static int parse_registry(const char *text, struct vn_ref *r, struct vn_err *err
 	return 0;
 }
 
-/* An algorithm, a colon, and more than a port behind it. */
+/* A digest of some kind, maybe with a slip: an algorithm, a colon, and then more hexadecimal digits than a port has. */
 static bool meant_as_digest(const char *at)
 {
 	const char *colon = strchr(at, ':');
-	return colon && !strchr(at, '/') && strlen(colon + 1) > 5;
+	size_t n = 0;
+	while (colon && is_hex(colon[1 + n]))
+		n++;
+	return !strncmp(at, "@sha256:", 8) || !strncmp(at, "@sha512:", 8) || (n >= 16 && !strchr(at, '/'));
 }
 
-/* In a name, only a digest follows an '@'. What stands before another one may be a password, and is not repeated: USER:PASSWORD@HOST. */
+/* In a name, only a digest follows an '@'. Around another one there may be a password, USER:PASSWORD@HOST, so that nothing is repeated. */
 static int refuse_credentials(const char *text, struct vn_err *err)
 {
-	const char *at = NULL;
-	for (const char *p = strchr(text, '@'); p; p = strchr(p + 1, '@'))
-		if (strncmp(p, "@sha256:", 8) && strncmp(p, "@sha512:", 8) && !meant_as_digest(p) &&
-		    (strchr(p, '/') || memchr(text, ':', (size_t)(p - text))))
-			at = p;
-	if (!at)
-		return 0;
-	vn_fail(err, VN_EUSAGE,
-		"the reference has a user or a password before \"%.200s\", expected registry/name[:tag][@sha256:digest] and neither", at);
-	return vn_hint(err, "credentials come from the auth file that docker login or podman login writes");
+	for (const char *p = strchr(text, '@'); p; p = strchr(p + 1, '@')) {
+		if (meant_as_digest(p) || (!strchr(p, '/') && !strchr(p, ':') && !memchr(text, ':', (size_t)(p - text))))
+			continue;
+		vn_fail(err, VN_EUSAGE, "the reference has an '@' and no digest behind it, expected registry/name[:tag][@sha256:digest]; "
+					"it is not repeated here, since it may hold a password");
+		return vn_hint(err, "credentials come from the auth file that docker login or podman login writes");
+	}
+	return 0;
 }
 
 /* A place in the network, and maybe what opens it. */

@@ -181,18 +181,48 @@ static int adopt_new(struct vn_pull *p, struct vn_source *channel, const struct 
 		return vn_wrap(err, "taking over %s", p->public_name);
 	vn_journal_add(&p->journal, &release);
 	vn_journal_activate(&p->journal, vn_journal_release(&p->journal, &release.manifest), release.installed);
-	vn_pull_tell(p, "adopted", &release, known ? "" : "its manifest is not known: no delta starts from it", 0);
-	return vn_pull_save(p, err);
+	return vn_pull_save_and_tell(p, "adopted", &release, known ? "" : "its manifest is not known: no delta starts from it", 0, err);
+}
+
+int vn_pull_look_running(struct vn_pull *p, struct vn_held *ret, bool *ret_agree, struct vn_err *err)
+{
+	const struct vn_engine_ops *ops = p->engine->ops;
+	VN_AUTO(vn_held) running = { .ndiff_ids = 0 };
+	struct vn_err why = { 0 };
+	*ret_agree = true;
+	int named = ops->look(p->engine, p->public_name, ret, err);
+	if (!ops->running || (named < 0 && named != -VN_ENOTFOUND))
+		return named;
+	int r = ops->running(p->engine, &running, &why);
+	if (r == -VN_ENOTFOUND && named == -VN_ENOTFOUND)
+		return named;
+	if (r == 0 && named == 0 && vn_digest_equal(&running.image, &ret->image))
+		return 0;
+	vn_held_release(ret);
+	*err = why;
+	if (r < 0 && r != -VN_ENOTFOUND)
+		return r;
+	*ret_agree = false;
+	for (size_t i = 0; r == 0 && i < p->journal.nreleases; i++)
+		if (vn_digest_equal(&p->journal.releases[i].image, &running.image)) {
+			*ret = running;
+			running = (struct vn_held){ .ndiff_ids = 0 };
+			return 0;
+		}
+	return vn_fail(err, VN_ENOTFOUND, "what the engine %s runs is no release of this device", p->config.engine);
 }
 
 /* The public name is gone: put back, or what ran is forgotten. */
 static int name_is_gone(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_release *active = vn_journal_active(&p->journal);
+	char called[200];
 	if (!active)
 		return 0;
-	if (stands(p, active->name))
+	if (stands(p, active->name)) {
+		vn_warn(vn_pull_events(p), "%s is not what the engine runs, and is put back", vn_pull_called(active, called));
 		return p->dry_run ? 0 : p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
+	}
 	vn_warn(vn_pull_events(p), "the engine has lost %s", active->name);
 	vn_journal_remove(&p->journal, &active->manifest);
 	p->journal.active = (struct vn_digest){ "" };
@@ -229,17 +259,17 @@ static int name_has_moved(struct vn_pull *p, struct vn_release *now, struct vn_e
 		return vn_pull_switched(p, now, vn_pull_active_event(p), err);
 	bool back = before && before->unhealthy && vn_digest_equal(&p->journal.back, &now->manifest);
 	vn_journal_activate(&p->journal, now, vn_pull_time(p));
-	vn_pull_tell(p, back ? "rolled-back" : "adopted", now, back ? "" : "the engine's tag was moved by somebody else", 0);
-	return vn_pull_save(p, err);
+	return vn_pull_save_and_tell(p, back ? "rolled-back" : "adopted", now, back ? "" : "the engine's tag was moved by somebody else", 0, err);
 }
 
 int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err)
 {
 	struct vn_held held = { .ndiff_ids = 0 };
 	struct vn_err why = { 0 };
+	bool agree;
 	drop_lost(p);
 	const struct vn_release *active = vn_journal_active(&p->journal);
-	int r = p->engine->ops->look(p->engine, p->public_name, &held, &why);
+	int r = vn_pull_look_running(p, &held, &agree, &why);
 	if (r == -VN_ENOTFOUND)
 		return name_is_gone(p, err);
 	if (r < 0) {
@@ -257,5 +287,9 @@ int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *e
 			r = adopt_new(p, channel, &held, err);
 	}
 	vn_held_release(&held);
+	active = vn_journal_active(&p->journal);
+	/* a run that ended in the middle of a switch left the name behind */
+	if (r == 0 && !agree && active && !p->dry_run)
+		r = p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
 	return r;
 }

@@ -75,8 +75,9 @@ static int need_manifest(struct needed *x, struct vn_source *shelf, const struct
 	return r;
 }
 
+/* `only`: one whose entry goes, or went. */
 static int need_entries(struct needed *x, const char *dir, struct vn_source *shelf, const struct vn_shelf_keep *keep, size_t n,
-			struct vn_err *err)
+			const struct vn_digest *only, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_ARCHIVE_JSON);
@@ -87,7 +88,7 @@ static int need_entries(struct needed *x, const char *dir, struct vn_source *she
 	if (r == 0)
 		r = vn_index_parse(vn_buf_text(&bytes), bytes.len, &index, err);
 	for (size_t i = 0; r == 0 && i < index.nmanifests; i++) {
-		bool ours = false;
+		bool ours = only && vn_digest_equal(only, &index.manifests[i].digest);
 		for (size_t k = 0; k < n; k++)
 			ours |= vn_digest_equal(&keep[k].manifest, &index.manifests[i].digest);
 		/* what is no image of any kind that is known here needs its own blob alone */
@@ -164,12 +165,12 @@ static int remove_only(struct collecting *c, const char *dir, struct vn_source *
 }
 
 static int need_what_stays(struct needed *x, const char *dir, const struct vn_shelf_keep *keep, size_t n, struct vn_source *shelf,
-			   struct vn_err *err)
+			   const struct vn_digest *only, struct vn_err *err)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = need_manifest(x, shelf, &keep[i].manifest, keep[i].base, 0, err);
-	return r < 0 ? r : need_entries(x, dir, shelf, keep, n, err);
+	return r < 0 ? r : need_entries(x, dir, shelf, keep, n, only, err);
 }
 
 int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n, const struct vn_digest *only, bool dry_run,
@@ -179,7 +180,7 @@ int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n
 	VN_AUTO(needed) x = { 0 };
 	int r = vn_shelf_open(dir, NULL, &shelf, err);
 	if (r == 0)
-		r = need_what_stays(&x, dir, keep, n, shelf, err);
+		r = need_what_stays(&x, dir, keep, n, shelf, dry_run ? only : NULL, err);
 	struct collecting c = { &x, dry_run, tell, user };
 	if (r < 0)
 		return r;
@@ -220,7 +221,7 @@ int vn_shelf_take_back(const char *dir, const char *staging, const struct vn_she
 		return r;
 	r = vn_shelf_open(dir, NULL, &shelf, err);
 	if (r == 0)
-		r = need_what_stays(&x, dir, keep, n, shelf, err);
+		r = need_what_stays(&x, dir, keep, n, shelf, NULL, err);
 	for (size_t i = 0; r == 0 && i < brought.n; i++)
 		r = remove_blob(&c, dir, &brought.list[i], err);
 	return r;

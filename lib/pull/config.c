@@ -1,5 +1,6 @@
 #include "pull/config.h"
 #include "json/json.h"
+#include "oci/platform.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -11,6 +12,7 @@
 #define DEFAULT_STATE "/var/lib/veneer-pull"
 #define COMMAND_SECONDS 60
 #define MAX_WORDS 64
+#define LEAST_MEMORY (1u << 20)
 
 static const char *const events[] = { "planned", "fetching", "verified", "handing", "sealed",      "checked", "active",
 				      "staged",  "rolled-back", "failed", "waits",   "adopted", "refused", "pinned",
@@ -32,7 +34,7 @@ struct field {
 
 static int bad(const struct vn_jv *v, const char *expected, struct vn_err *err)
 {
-	return vn_fail(err, VN_EUSAGE, "%s: %s is not %s", v->what, v->at, expected);
+	return vn_fail(err, VN_EUSAGE, "%s: %s is not %s", v->what, *v->at ? v->at : "the document", expected);
 }
 
 static int text_of(struct vn_pull_config *c, const struct vn_jv *v, const char **ret, struct vn_err *err)
@@ -95,6 +97,35 @@ static int read_duration(struct vn_pull_config *c, const struct vn_jv *v, size_t
 	if (!vn_jv_is_string(v) || vn_jv_text(v, &text, err) < 0 || !vn_parse_duration(text, at(c, offset)))
 		return bad(v, "a duration such as \"15m\", \"1h\" or \"7d\"", err);
 	return 0;
+}
+
+static int read_timeout(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
+{
+	int r = read_duration(c, v, offset, err);
+	return r == 0 && *(int64_t *)at(c, offset) < 1 ? bad(v, "a second at least", err) : r;
+}
+
+/* Nothing at all would be no budget. */
+static int read_budget(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
+{
+	int r = read_size(c, v, offset, err);
+	return r == 0 && !*(uint64_t *)at(c, offset) ? bad(v, "a byte at least; without it there is no budget", err) : r;
+}
+
+static int read_memory(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
+{
+	int r = read_size(c, v, offset, err);
+	return r == 0 && *(uint64_t *)at(c, offset) < LEAST_MEMORY ? bad(v, "1MiB at least", err) : r;
+}
+
+static int read_platform(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
+{
+	struct vn_platform platform;
+	struct vn_err ignored = { 0 };
+	int r = read_text(c, v, offset, err);
+	if (r == 0 && vn_platform_parse(*(const char **)at(c, offset), &platform, &ignored) < 0)
+		return bad(v, "a platform such as \"linux/arm64\"", err);
+	return r;
 }
 
 static int read_count(struct vn_pull_config *c, const struct vn_jv *v, unsigned from, unsigned to, size_t offset, struct vn_err *err)
@@ -238,8 +269,8 @@ static int read_object(struct vn_pull_config *c, const struct vn_jv *v, const st
 static const struct field poll_fields[] = {
 	{ "every", read_duration, AT(every), NULL }, { "splay", read_duration, AT(splay), NULL }, { 0 }
 };
-static const struct field budget_fields[] = { { "month", read_size, AT(month_budget), NULL },
-					      { "update", read_size, AT(update_budget), NULL },
+static const struct field budget_fields[] = { { "month", read_budget, AT(month_budget), NULL },
+					      { "update", read_budget, AT(update_budget), NULL },
 					      { "first_day", read_day, AT(first_day), NULL },
 					      { 0 } };
 static const struct field trust_fields[] = { { "keys", read_keys, AT(keys), NULL }, { 0 } };
@@ -249,24 +280,24 @@ static const struct field registry_fields[] = { { "authfile", read_text, AT(auth
 						{ "tls_verify", read_not, AT(insecure), NULL },
 						{ 0 } };
 static const struct field check_fields[] = { { "command", read_argv, AT(check.argv), NULL },
-					     { "timeout", read_duration, AT(check.timeout), NULL },
+					     { "timeout", read_timeout, AT(check.timeout), NULL },
 					     { 0 } };
 static const struct field health_fields[] = { { "command", read_argv, AT(health.argv), NULL },
-					      { "timeout", read_duration, AT(health.timeout), NULL },
+					      { "timeout", read_timeout, AT(health.timeout), NULL },
 					      { 0 } };
 static const struct field fields[] = {
 	{ "reference", read_text, AT(reference), NULL },
 	{ "engine", read_text, AT(engine), NULL },
 	{ "endpoint", read_text, AT(endpoint), NULL },
 	{ "state", read_text, AT(state), NULL },
-	{ "platform", read_text, AT(platform), NULL },
+	{ "platform", read_platform, AT(platform), NULL },
 	{ "keep", read_keep, AT(keep), NULL },
 	{ "poll", NULL, 0, poll_fields },
 	{ "windows", read_windows, AT(windows), NULL },
 	{ "windows_zone", read_zone, AT(local_zone), NULL },
 	{ "budget", NULL, 0, budget_fields },
 	{ "inhibit", read_text, AT(inhibit), NULL },
-	{ "memory", read_size, AT(memory), NULL },
+	{ "memory", read_memory, AT(memory), NULL },
 	{ "reserve", read_size, AT(reserve), NULL },
 	{ "trust", NULL, 0, trust_fields },
 	{ "registry", NULL, 0, registry_fields },

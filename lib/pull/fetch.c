@@ -194,6 +194,13 @@ static int prove_inline(struct delta_way *w, struct vn_err *err)
 	return r < 0 ? r : look(w, &d->blobs[0].desc, in, err);
 }
 
+int vn_news_fits(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
+{
+	VN_CLEANUP(delta_way_release) struct delta_way w = { .engine = { .tmp = VN_TMP } };
+	int r = open_way(p, n, &w, err);
+	return r < 0 ? r : prove_inline(&w, err);
+}
+
 static int apply_delta(struct vn_pull *p, struct vn_news *n, size_t *ret_present, struct vn_err *err)
 {
 	VN_CLEANUP(delta_way_release) struct delta_way w = { .engine = { .tmp = VN_TMP } };

@@ -104,8 +104,16 @@ static int seal(struct vn_pull *p, struct vn_err *err)
 	VN_AUTO_SOURCE *shelf = NULL;
 	VN_AUTO(vn_image) image = { 0 };
 	struct vn_incoming in = { &image, 0, u->release.name };
-	if (u->step == VN_STEP_SEALED)
-		return 0;
+	if (u->step == VN_STEP_SEALED) {
+		struct vn_err why = { 0 };
+		int there = vn_pull_whole(p, &u->release, &why);
+		if (!vn_pull_is_damage(there)) {
+			*err = why;
+			return there;
+		}
+		vn_warn(vn_pull_events(p), "the engine has lost the update, and gets it again: %s", why.text);
+		u->step = VN_STEP_VERIFIED;
+	}
 	int r = vn_pull_open_release(p, &u->release, &shelf, &image, err);
 	if (r == 0)
 		r = count_present(p, &in, err);
@@ -136,18 +144,24 @@ static int run_command(struct vn_pull *p, const struct vn_pull_command *command,
 	return vn_pull_run(p, command, &env, err);
 }
 
-/* One that takes the device down each time, or hangs it until a watchdog does, is not started for ever: *starts counts those that it did
- * not come back from. */
+/* One that takes the device down each time, or hangs it until a watchdog does, is not started for ever: *starts counts the runs of the
+ * kernel that it did not come back from, `boot` is the last of them. */
 #define MOST_STARTS 3
 static int run_counted(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
-		       const char *name, unsigned *starts, struct vn_err *err)
+		       const char *name, unsigned *starts, char boot[VN_BOOT_TEXT], struct vn_err *err)
 {
-	unsigned before = *starts;
+	char now[VN_BOOT_TEXT];
 	struct vn_err ignored = { 0 };
-	*starts = before < MOST_STARTS ? before + 1 : 0;
-	if (before >= MOST_STARTS)
-		return vn_fail(err, VN_EREFUSED, "%s was started %u times, and each time this device went down before it had ended",
-			       command->argv[0], before);
+	vn_boot_id(now);
+	unsigned before = *starts;
+	bool again = before && *now && !strcmp(now, boot);
+	if (before >= MOST_STARTS && !again) {
+		*starts = 0;
+		return vn_fail(err, VN_EREFUSED, "the %s command was started %u times, and each time this device went down before it had ended",
+			       event, before);
+	}
+	*starts = before + !again;
+	memcpy(boot, now, sizeof(now));
 	/* a full disk keeps nobody from asking */
 	vn_pull_save(p, &ignored);
 	int rc = run_command(p, command, event, r, name, err);
@@ -175,9 +189,10 @@ static int reject(struct vn_pull *p, struct vn_err *err)
 static int check(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_update *u = &p->journal.update;
-	if (!p->config.check.argv)
+	/* one that passed may have the name already */
+	if (!p->config.check.argv || !strcmp(u->release.check, "passed"))
 		return 0;
-	int r = run_counted(p, &p->config.check, "check", &u->release, u->release.name, &u->starts, err);
+	int r = run_counted(p, &p->config.check, "check", &u->release, u->release.name, &u->starts, u->start_boot, err);
 	/* what kept the command from being asked says nothing about the release */
 	if (r < 0)
 		return r == -VN_EREFUSED ? reject(p, err) : vn_wrap(err, "the check");
@@ -225,8 +240,9 @@ static bool on_trial(struct vn_pull *p)
 	const struct vn_release *active = vn_journal_active(j);
 	struct vn_held held = { .ndiff_ids = 0 };
 	struct vn_err ignored = { 0 };
+	bool agree;
 	bool is = !vn_digest_none(&j->trial) && vn_digest_equal(&j->trial, &j->active) && active && p->config.health.argv;
-	if (is && p->engine->ops->look(p->engine, p->public_name, &held, &ignored) == 0)
+	if (is && vn_pull_look_running(p, &held, &agree, &ignored) == 0)
 		is = vn_digest_equal(&held.image, &active->image);
 	vn_held_release(&held);
 	if (!is)
@@ -239,25 +255,26 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 	struct vn_release *bad = vn_journal_release(&p->journal, &p->journal.trial);
 	struct vn_release *good = vn_journal_release(&p->journal, &p->journal.back);
 	char a[200], b[200];
-	struct vn_err why = *err;
+	struct vn_err why = *err, ignored = { 0 };
+	if (bad)
+		bad->unhealthy = true;
+	if (!good)
+		good = vn_journal_before(&p->journal);
 	if (!good) {
 		vn_fail(err, VN_EREFUSED, "%s is not healthy, and there is none to go back to: %.400s",
 			bad ? vn_pull_called(bad, a) : "the new release", why.text);
 		return vn_hint(err, "It stays; each poll asks for its health again, and takes the release after it.");
 	}
-	if (bad) {
-		bad->unhealthy = true;
+	if (bad)
 		p->journal.refused = bad->channel;
-	}
-	struct vn_err ignored = { 0 };
+	p->journal.back = good->manifest;
 	vn_pull_save(p, &ignored);
 	int r = give_name(p, good, err);
 	if (r < 0)
 		return r;
 	vn_journal_activate(&p->journal, good, vn_pull_time(p));
 	end_trial(p);
-	vn_pull_tell(p, "rolled-back", good, why.text, 0);
-	r = vn_pull_save(p, err);
+	r = vn_pull_save_and_tell(p, "rolled-back", good, why.text, 0, err);
 	if (r < 0)
 		return r;
 	return vn_fail(err, VN_EREFUSED, "%s is not healthy; %s runs again: %.400s", bad ? vn_pull_called(bad, a) : "the new release",
@@ -269,7 +286,7 @@ int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 	struct vn_release *r = vn_journal_active(&p->journal);
 	if (!on_trial(p))
 		return 0;
-	int rc = run_counted(p, &p->config.health, "health", r, p->public_name, &p->journal.starts, err);
+	int rc = run_counted(p, &p->config.health, "health", r, p->public_name, &p->journal.starts, p->journal.start_boot, err);
 	/* what kept the command from being asked says nothing about the release */
 	if (rc < 0)
 		return rc == -VN_EREFUSED ? go_back(p, err) : vn_wrap(err, "the health command");
@@ -334,8 +351,7 @@ int vn_pull_switched(struct vn_pull *p, struct vn_release *r, const char *how, s
 	j->waits[0] = 0;
 	if (vn_digest_equal(&j->refused, &r->channel))
 		j->refused = (struct vn_digest){ "" };
-	vn_pull_tell(p, how, r, r->how, r->bytes);
-	return vn_pull_save(p, err);
+	return vn_pull_save_and_tell(p, how, r, r->how, r->bytes, err);
 }
 
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err)
@@ -373,13 +389,13 @@ static size_t what_stays(const struct vn_pull *p, const struct vn_digest *except
 }
 
 /* A folder that others may use as well loses only what this device brought. */
-static int remove_blobs(struct vn_pull *p, const struct vn_digest *manifest, struct vn_err *err)
+static int remove_blobs(struct vn_pull *p, const struct vn_digest *manifest, bool dry_run, struct vn_err *err)
 {
 	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
 	if (p->engine->ops->files)
 		return 0;
 	size_t n = what_stays(p, manifest, keep);
-	return vn_shelf_collect(p->shelf, keep, n, manifest, false, tell_removed, p, err);
+	return vn_shelf_collect(p->shelf, keep, n, manifest, dry_run, tell_removed, p, err);
 }
 
 /* How many releases ran more recently. */
@@ -400,8 +416,9 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 		const struct vn_release r = j->releases[i];
 		struct vn_err why = { 0 };
 		char called[200], line[256];
+		bool arrives = j->update.step != VN_STEP_IDLE && vn_digest_equal(&r.manifest, &j->update.release.manifest);
 		bool needed = vn_digest_equal(&r.manifest, &j->active) || vn_digest_equal(&r.manifest, &j->back);
-		if (needed || rank(j, i) < p->config.keep) {
+		if (arrives || needed || rank(j, i) < p->config.keep) {
 			i++;
 			continue;
 		}
@@ -414,11 +431,7 @@ static int forget_old(struct vn_pull *p, bool dry_run, struct vn_err *err)
 		int rc = vn_pull_find(p, line, "", 0, err);
 		if (rc < 0)
 			return rc;
-		if (dry_run) {
-			i++;
-			continue;
-		}
-		rc = remove_blobs(p, &r.manifest, err);
+		rc = remove_blobs(p, &r.manifest, dry_run, err);
 		if (rc < 0)
 			return rc;
 		vn_journal_remove(j, &r.manifest);
@@ -445,8 +458,11 @@ int vn_pull_clear_staging(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
 	size_t n = what_stays(p, NULL, keep);
-	int r = p->engine->ops->files ? 0 : vn_shelf_take_back(p->shelf, p->staging, keep, n, tell_removed, p, err);
-	return r < 0 ? r : vn_staging_clear(p->staging, err);
+	struct vn_err why = { 0 };
+	/* where something damaged lies nobody can tell what is needed */
+	if (!p->engine->ops->files && vn_shelf_take_back(p->shelf, p->staging, keep, n, tell_removed, p, &why) < 0)
+		vn_warn(vn_pull_events(p), "what was given up stays in %s: %s", p->shelf, why.text);
+	return vn_staging_clear(p->staging, err);
 }
 
 int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)

@@ -34,6 +34,7 @@ static const struct member release_members[] = {
 static const struct member update_members[] = {
 	MEMBER(vn_update, step, STEP), MEMBER(vn_update, from, DIGEST), MEMBER(vn_update, need, U64), MEMBER(vn_update, have, U64),
 	MEMBER(vn_update, present, U64), MEMBER(vn_update, key, TEXT), MEMBER(vn_update, expires, I64), MEMBER(vn_update, starts, UINT),
+	MEMBER(vn_update, start_boot, TEXT),
 	MEMBER(vn_update, before, U64), MEMBER(vn_update, import, BOOL), MEMBER(vn_update, delta_failed, BOOL),
 	MEMBER(vn_update, boot, TEXT), { 0 },
 };
@@ -48,6 +49,7 @@ static const struct member journal_members[] = {
 	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, asked, DIGEST),    MEMBER(vn_journal, refused, DIGEST),
 	MEMBER(vn_journal, trial, DIGEST),     MEMBER(vn_journal, back, DIGEST),     MEMBER(vn_journal, pinned, BOOL),
 	MEMBER(vn_journal, counter, U64),      MEMBER(vn_journal, starts, UINT),
+	MEMBER(vn_journal, start_boot, TEXT),
 	MEMBER(vn_journal, base, DIGEST),      MEMBER(vn_journal, base_name, TEXT),  MEMBER(vn_journal, month, I64),
 	MEMBER(vn_journal, month_bytes, U64),  MEMBER(vn_journal, reserved, U64),    MEMBER(vn_journal, last_bytes, U64),
 	MEMBER(vn_journal, last_poll, I64),    MEMBER(vn_journal, next_poll, I64),   MEMBER(vn_journal, latest, I64),
@@ -265,7 +267,7 @@ int vn_journal_read(const char *dir, struct vn_journal *ret, bool *ret_older, st
 		       dir);
 }
 
-int vn_journal_write(const char *dir, const struct vn_journal *j, struct vn_err *err)
+int vn_journal_write(const char *dir, const struct vn_journal *j, bool keep_older, struct vn_err *err)
 {
 	VN_AUTO(vn_buf) text = VN_BUF(VN_MAX_JOURNAL);
 	VN_AUTO_FREE char *path = NULL, *before = NULL;
@@ -277,7 +279,7 @@ int vn_journal_write(const char *dir, const struct vn_journal *j, struct vn_err 
 	if (r < 0)
 		return r;
 	/* a file system without hard links keeps no older one */
-	if (unlink(before) == 0 || errno == ENOENT)
+	if (!keep_older && (unlink(before) == 0 || errno == ENOENT))
 		r = link(path, before) < 0 ? 0 : r;
 	return vn_fs_replace(path, vn_buf_text(&text), text.len, 0644, err);
 }
@@ -294,6 +296,18 @@ struct vn_release *vn_journal_release(struct vn_journal *j, const struct vn_dige
 struct vn_release *vn_journal_active(struct vn_journal *j)
 {
 	return vn_digest_none(&j->active) ? NULL : vn_journal_release(j, &j->active);
+}
+
+struct vn_release *vn_journal_before(struct vn_journal *j)
+{
+	struct vn_release *last = NULL;
+	for (size_t i = 0; i < j->nreleases; i++) {
+		struct vn_release *r = &j->releases[i];
+		bool ran = r->turn && !r->unhealthy && !vn_digest_equal(&r->manifest, &j->active);
+		if (ran && (!last || r->turn > last->turn))
+			last = r;
+	}
+	return last;
 }
 
 void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time)

@@ -51,7 +51,8 @@ struct vn_update {
 	int64_t expires;                     /* of the signature; 0 = never */
 	bool delta_failed;                   /* it was tried, and the image is fetched instead */
 	char boot[VN_BOOT_TEXT];             /* of the kernel's run that it was handed to the engine in */
-	unsigned starts;                     /* of the check command, that it did not come back from */
+	unsigned starts;                     /* runs of the kernel that the check command did not come back from */
+	char start_boot[VN_BOOT_TEXT];       /* the last of them */
 };
 struct vn_happened {
 	int64_t time;
@@ -71,7 +72,8 @@ struct vn_journal {
 	struct vn_digest refused;            /* … when that failed here or was rolled back: left alone until it names another one */
 	struct vn_digest trial;              /* the active release while its health is not known; "" = it is, or nobody asks */
 	struct vn_digest back;               /* what ran before it; "" = nothing did */
-	unsigned starts;                     /* of the health command, that it did not come back from */
+	unsigned starts;                     /* runs of the kernel that the health command did not come back from */
+	char start_boot[VN_BOOT_TEXT];       /* the last of them */
 	bool pinned;
 	uint64_t counter;                    /* the highest signed release that was active */
 	struct vn_digest base;               /* chain ID of the layers that the pin image holds; "" = none */
@@ -91,7 +93,8 @@ struct vn_journal {
 /* The journal of a state folder; one that is not there is an empty one. When the newest cannot be read, the one before it is taken and
  * *ret_older says so. VN_EDIGEST when neither can be. */
 int vn_journal_read(const char *dir, struct vn_journal *ret, bool *ret_older, struct vn_err *err);
-int vn_journal_write(const char *dir, const struct vn_journal *j, struct vn_err *err);
+/* `keep_older`: what stands there now is damaged, and is not kept instead of the one before it. */
+int vn_journal_write(const char *dir, const struct vn_journal *j, bool keep_older, struct vn_err *err);
 int vn_journal_parse(const void *bytes, size_t len, struct vn_journal *ret, struct vn_err *err);
 int vn_journal_text(const struct vn_journal *j, struct vn_buf *ret, struct vn_err *err);
 
@@ -100,6 +103,8 @@ struct vn_release *vn_journal_release(struct vn_journal *j, const struct vn_dige
 struct vn_release *vn_journal_active(struct vn_journal *j);
 /* Puts it in front, instead of one with the same manifest; the last falls off a full list. */
 void vn_journal_add(struct vn_journal *j, const struct vn_release *r);
+/* What to go back to: of those that ran, are not active and that nobody found wanting, the one that ran last. NULL: none. */
+struct vn_release *vn_journal_before(struct vn_journal *j);
 /* This one became active now: gives it the next turn. */
 void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time);
 void vn_journal_remove(struct vn_journal *j, const struct vn_digest *manifest);

@@ -58,7 +58,8 @@ int vn_news_ask(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 /* ---- prove */
 static int check_counter(struct vn_pull *p, const struct vn_signed *s, struct vn_err *err)
 {
-	if (!p->journal.counter || p->allow_downgrade || (s->has_release && s->release >= p->journal.counter))
+	/* without keys a counter is nobody's word */
+	if (!p->keys || !p->journal.counter || p->allow_downgrade || (s->has_release && s->release >= p->journal.counter))
 		return 0;
 	if (!s->has_release)
 		vn_fail(err, VN_EREFUSED, "the new release has no signed release counter, and this device has run release %llu",

@@ -31,6 +31,8 @@ int vn_pull_platform(const struct vn_pull *p, struct vn_platform *ret, struct vn
 int vn_pull_runs_here(const struct vn_pull *p, const struct vn_image *image, struct vn_err *err);
 /* Delta from the active release, or in full. */
 int vn_news_find(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
+/* A delta that is at hand, and no image beside it: whether it starts from what runs here, and there is room; like vn_news_fetch. */
+int vn_news_fits(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
 /* Everything that is needed comes to the shelf. VN_EDIGEST: the delta is no good (and the journal says so): find again. */
 int vn_news_fetch(struct vn_pull *p, struct vn_news *n, struct vn_err *err);
 #endif

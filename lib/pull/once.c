@@ -202,6 +202,19 @@ static int fetch(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	return r == 0 ? vn_news_fetch(p, n, err) : r;
 }
 
+/* What runs has been proved, maybe with a higher counter than when it came. */
+static void prove_running(struct vn_pull *p, struct vn_release *active, const struct vn_signed *proof)
+{
+	if (!p->keys)
+		return;
+	snprintf(active->proof, sizeof(active->proof), "found");
+	if (!proof->has_release)
+		return;
+	active->counter = proof->release;
+	if (proof->release > p->journal.counter)
+		p->journal.counter = proof->release;
+}
+
 /* The image under another manifest: nothing is to be fetched. */
 static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn_err *err)
 {
@@ -223,6 +236,7 @@ static int same_image(struct vn_pull *p, struct vn_news *n, bool *ret, struct vn
 		r = vn_shelf_put(p->shelf, vn_buf_text(&image.manifest_bytes), image.manifest_bytes.len, &put, err);
 	if (r < 0)
 		return r;
+	prove_running(p, active, &n->proof);
 	if (vn_digest_equal(&p->journal.trial, &active->manifest))
 		p->journal.trial = image.desc.digest;
 	active->manifest = image.desc.digest;
@@ -269,6 +283,8 @@ static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 	if (n->proof.has_release)
 		held->counter = n->proof.release;
 	if (vn_digest_equal(&held->manifest, &before))
+		prove_running(p, held, &n->proof);
+	if (vn_digest_equal(&held->manifest, &before))
 		return is_current(p, held, err);
 	if (p->dry_run)
 		return say_plan(p, n, true, err);
@@ -289,7 +305,12 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 		return r;
 	if (held)
 		return take_held(p, n, held, err);
-	r = aim(p, n, err);
+	/* before anything that is under way is given up for it */
+	r = n->alone ? vn_news_fits(p, n, err) : 0;
+	if (n->alone && vn_pull_is_damage(r))
+		return delta_alone_is_bad(p, n, err);
+	if (r == 0)
+		r = aim(p, n, err);
 	if (r == 0)
 		r = vn_news_find(p, n, err);
 	if (r == 0)
@@ -314,35 +335,37 @@ static bool to_mend(struct vn_pull *p, const struct vn_release *active)
 	return r == -VN_EDIGEST || r == -VN_ENOTFOUND;
 }
 
-/* What runs may have come before keys were asked for: once, its signature is looked at for the counter that later releases must have. */
+/* What runs may have come before keys were asked for: once, and whenever that is ordered, its signature is looked at for the counter that
+ * later releases must have. */
 static int learn_counter(struct vn_pull *p, const struct vn_news *n, struct vn_release *active, struct vn_err *err)
 {
 	struct vn_signed proof;
 	struct vn_err why = { 0 };
 	char called[200];
-	if (!p->keys || *active->proof)
+	if (!p->keys || (*active->proof && !p->now))
 		return 0;
 	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), &proof, &why);
 	if (r < 0 && r != -VN_EREFUSED) {
 		*err = why;
 		return r;
 	}
-	if (r < 0)
-		vn_warn(vn_pull_events(p), "%s runs, and came before keys were asked for: %s", vn_pull_called(active, called), why.text);
-	snprintf(active->proof, sizeof(active->proof), "%s", r < 0 ? "missing" : "found");
-	if (r < 0 || !proof.has_release)
-		return 0;
-	active->counter = proof.release;
-	if (proof.release > p->journal.counter)
-		p->journal.counter = proof.release;
+	if (r == 0)
+		prove_running(p, active, &proof);
+	else
+		vn_warn(vn_pull_events(p), "%s runs, and is not signed with a key that is trusted: %s", vn_pull_called(active, called), why.text);
+	/* a file says nothing of what the registry has */
+	if (r < 0 && !n->import && !*active->proof)
+		snprintf(active->proof, sizeof(active->proof), "missing");
 	return 0;
 }
 
 static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	struct vn_release *active = vn_journal_active(&p->journal);
-	p->journal.asked = n->root.digest;
-	if (!vn_digest_equal(&p->journal.refused, &n->root.digest))
+	/* what a file holds says nothing of what the reference names */
+	if (!n->import)
+		p->journal.asked = n->root.digest;
+	if (!n->import && !vn_digest_equal(&p->journal.refused, &n->root.digest))
 		p->journal.refused = (struct vn_digest){ "" };
 	if (active && vn_digest_equal(&active->channel, &n->root.digest) && !to_mend(p, active)) {
 		int r = learn_counter(p, n, active, err);
@@ -350,7 +373,7 @@ static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	}
 	if (p->journal.pinned)
 		return say_waits(p, err, "this device is pinned to what runs");
-	if (!p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
+	if (active && !p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
 		p->report.outcome = VN_PULL_REFUSED_BEFORE;
 		snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
 		return vn_pull_say(p, err, "%s names what was refused or rolled back here before; it is left alone.", p->public_name);
@@ -443,15 +466,21 @@ static int judge(struct vn_pull *p, struct vn_err *err)
 static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 {
 	VN_AUTO_SOURCE *channel = NULL;
-	int r = p->config.nkeys ? vn_public_keys_open(p->config.keys, p->config.nkeys, &p->keys, err) : 0;
-	if (r == 0 && file)
-		r = open_file(p, file, &channel, err);
+	int r = file ? open_file(p, file, &channel, err) : 0;
 	if (r == 0)
 		r = judge(p, err);
+	if (r == 0 && p->config.nkeys)
+		r = vn_public_keys_open(p->config.keys, p->config.nkeys, &p->keys, err);
 	/* a device that is pinned still tells that there is news */
 	if (r == 0 && !p->journal.pinned && is_begun(p)) {
 		r = finish_begun(p, err);
-		if (r < 0 || !file)
+		bool given_up = vn_pull_is_damage(r) && p->journal.update.step == VN_STEP_PLANNED;
+		if (given_up) {
+			vn_warn(vn_pull_events(p), "what was there of the update does not do, and is planned anew: %s", err->text);
+			*err = (struct vn_err){ 0 };
+			r = 0;
+		}
+		if (r < 0 || (!file && !given_up))
 			return r;
 	}
 	if (r == 0 && !file && !p->now)

@@ -16,8 +16,9 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 	int r = vn_ref_parse(reference, &p->ref, err);
 	if (r < 0)
 		return r;
+	/* not repeated: somebody may have mistaken it for a place of passwords */
 	if (p->ref.transport != VN_REF_REGISTRY)
-		return vn_fail(err, VN_EUSAGE, "%s is in no registry: a device follows registry/repository:tag", reference);
+		return vn_fail(err, VN_EUSAGE, "the reference is in no registry: a device follows registry/repository:tag");
 	if (!vn_digest_none(&p->ref.digest) || !p->ref.tag) {
 		vn_fail(err, VN_EUSAGE, "%s names a digest, and a digest never has news", reference);
 		return vn_hint(err, "Follow a tag; a signature says which releases are good.");
@@ -111,17 +112,15 @@ static bool any_unhealthy(const struct vn_journal *j)
 	return any;
 }
 
-/* Without a name the one that ran most recently, of those that ran and that nobody found wanting. */
 static int choose_release(struct vn_pull *p, const char *name, const struct vn_release **ret, struct vn_err *err)
 {
-	const struct vn_journal *j = &p->journal;
-	const struct vn_release *found = NULL;
-	for (size_t i = 0; i < j->nreleases; i++) {
+	struct vn_journal *j = &p->journal;
+	const struct vn_release *found = name ? NULL : vn_journal_before(j);
+	for (size_t i = 0; name && i < j->nreleases; i++) {
 		const struct vn_release *r = &j->releases[i];
-		bool active = vn_digest_equal(&r->manifest, &j->active);
-		if (name ? !named(r, name) : active || !r->turn || r->unhealthy || (found && found->turn >= r->turn))
+		if (!named(r, name))
 			continue;
-		if (name && found)
+		if (found)
 			return vn_fail(err, VN_EUSAGE, "\"%s\" may be %s or %s", name, found->manifest.text, r->manifest.text);
 		found = r;
 	}
@@ -146,7 +145,7 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 	int r = choose_release(p, name, &to, err);
 	if (r < 0)
 		return r;
-	const struct vn_digest target = to->manifest, before = p->journal.active;
+	const struct vn_digest target = to->manifest, before = p->journal.active, refused = p->journal.refused, asked = p->journal.asked;
 	if (from && vn_digest_equal(&from->manifest, &target))
 		return vn_pull_say(p, err, "%s runs already.", vn_pull_called(from, called));
 	if (!vn_digest_equal(&p->journal.asked, &to->channel))
@@ -154,6 +153,9 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 	/* an order given here may go below the counter */
 	p->allow_downgrade = true;
 	r = vn_pull_activate(p, &target, "rolled-back", err);
+	/* what did not happen leaves nothing refused; what went back at once has refused that one itself */
+	if (r < 0 && vn_digest_equal(&p->journal.active, &before) && vn_digest_equal(&p->journal.refused, &asked))
+		p->journal.refused = refused;
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
 }
 
@@ -271,11 +273,36 @@ static int verify_release(struct verifying *v, const struct vn_release *release,
 	return vn_pull_find(p, line, r < 0 ? why.text : "", 0, err);
 }
 
+/* The engine runs what the journal says. */
+static int verify_running(struct verifying *v, struct vn_err *err)
+{
+	struct vn_pull *p = v->p;
+	const struct vn_release *active = vn_journal_active(&p->journal);
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err why = { 0 };
+	bool agree = true;
+	if (!active)
+		return 0;
+	int r = vn_pull_look_running(p, &held, &agree, &why);
+	if (r == 0 && (!agree || !vn_digest_equal(&held.image, &active->image)))
+		r = vn_fail(&why, VN_EDIGEST, "it is not what the journal says");
+	vn_held_release(&held);
+	if (r == -VN_ENETWORK || r == -VN_ENOMEM) {
+		*err = why;
+		return r;
+	}
+	v->bad += r < 0;
+	v->sound += r == 0;
+	return vn_pull_find(p, "what runs", r < 0 ? why.text : "", 0, err);
+}
+
 static int verify_all(struct vn_pull *p, struct vn_err *err)
 {
 	struct verifying v = { .p = p };
 	char size[VN_SIZE_TEXT];
 	int r = vn_shelf_verify(p->shelf, tell_blob, &v, err);
+	if (r == 0)
+		r = verify_running(&v, err);
 	for (size_t i = 0; r == 0 && i < p->journal.nreleases; i++)
 		r = verify_release(&v, &p->journal.releases[i], err);
 	if (r < 0)

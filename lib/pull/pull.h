@@ -16,6 +16,7 @@ struct vn_pull {
 	char *repository;                    /* "registry/repository" */
 	char *shelf, *staging, *scratch, *memory;    /* paths */
 	struct vn_journal journal;
+	bool journal_is_older;               /* the newest cannot be read */
 	struct vn_engine *engine;
 	struct vn_public_keys *keys;         /* of this run; NULL = none are asked for */
 	int lock;                            /* -1 = not ours */
@@ -64,6 +65,9 @@ int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err);
 int vn_pull_look(struct vn_pull *p, struct vn_err *err);
 /* An event: into the history, and to its hooks. `r` may be NULL. */
 void vn_pull_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes);
+/* The same for what changed the journal: a hook may take the device down, so the journal comes first. */
+int vn_pull_save_and_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes,
+			  struct vn_err *err);
 /* Wire bytes since the last call, into the month. */
 void vn_pull_account(struct vn_pull *p);
 
@@ -91,6 +95,8 @@ int vn_pull_run(struct vn_pull *p, const struct vn_pull_command *command, const 
 /* What the engine has under the public name becomes the active release, when it is another one than the journal says. Asks the registry
  * (`channel`, may be NULL) for its manifest and configuration once. */
 int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err);
+/* What containers are started from. *ret_agree false: the engine runs one release and has another under the name. */
+int vn_pull_look_running(struct vn_pull *p, struct vn_held *ret, bool *ret_agree, struct vn_err *err);
 /* The layers that `n` says, of an image on the shelf, stay in the engine whatever is removed. */
 int vn_pull_pin_base(struct vn_pull *p, const struct vn_image *image, size_t n, struct vn_err *err);
 /* Layers at the bottom that the image stands on: what a thin image records, else all. */

@@ -46,7 +46,8 @@ static int read_journal(struct vn_pull *p, struct vn_err *err)
 {
 	bool older;
 	int r = vn_journal_read(p->config.state, &p->journal, &older, err);
-	if (r == 0 && older)
+	p->journal_is_older = r == 0 && older;
+	if (p->journal_is_older)
 		vn_warn(vn_pull_events(p), "the newest journal of %s cannot be read; the one before it is used", p->config.state);
 	return r;
 }
@@ -62,11 +63,14 @@ static int check_identity(struct vn_pull *p, struct vn_err *err)
 		vn_fail(err, VN_EUSAGE, "%s belongs to the engine %s, not %s", p->config.state, j->engine, p->config.engine);
 		return vn_hint(err, "Another engine takes a state folder of its own: --state DIR.");
 	}
-	bool folder = !strcmp(p->config.engine, "oci") || !strcmp(p->config.engine, "rootfs");
-	if (folder && *j->folder && p->config.endpoint && strcmp(j->folder, p->config.endpoint))
-		return vn_fail(err, VN_EUSAGE, "%s belongs to the folder %s, not %s", p->config.state, j->folder, p->config.endpoint);
-	if (folder && p->config.endpoint)
-		snprintf(j->folder, sizeof(j->folder), "%s", p->config.endpoint);
+	bool is_folder = !strcmp(p->config.engine, "oci") || !strcmp(p->config.engine, "rootfs");
+	VN_AUTO_FREE char *folder = NULL;
+	if (is_folder && p->config.endpoint && vn_fs_absolute(p->config.endpoint, &folder, err) < 0)
+		return -(int)err->code;
+	if (folder && *j->folder && strcmp(j->folder, folder))
+		return vn_fail(err, VN_EUSAGE, "%s belongs to the folder %s, not %s", p->config.state, j->folder, folder);
+	if (folder)
+		snprintf(j->folder, sizeof(j->folder), "%s", folder);
 	snprintf(j->repository, sizeof(j->repository), "%s", p->repository);
 	snprintf(j->reference, sizeof(j->reference), "%s", p->public_name);
 	snprintf(j->engine, sizeof(j->engine), "%s", p->config.engine);
@@ -104,7 +108,8 @@ int vn_pull_save(struct vn_pull *p, struct vn_err *err)
 {
 	if (p->dry_run)
 		return 0;
-	int r = vn_journal_write(p->config.state, &p->journal, err);
+	int r = vn_journal_write(p->config.state, &p->journal, p->journal_is_older, err);
+	p->journal_is_older &= r < 0;
 	if (r == 0)
 		vn_pull_write_files(p);
 	return r;
@@ -154,7 +159,7 @@ int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err)
 		r = check_identity(p, err);
 	if (r == 0)
 		r = vn_engine_open(p->config.engine, p->config.endpoint, p->scratch, vn_pull_events(p), &p->engine, err);
-	if (r == 0)
+	if (r == 0 && !p->dry_run)
 		r = vn_shelf_make(p->shelf, err);
 	if (r < 0) {
 		vn_engine_close(vn_steal(p->engine));
@@ -215,16 +220,20 @@ int vn_pull_end(struct vn_pull *p, int r, struct vn_err *err)
 	return r;
 }
 
-void vn_pull_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes)
+static void note(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes)
+{
+	static const char *const kept[] = { "active", "staged", "rolled-back", "failed", "adopted", "refused", "pinned", "let go" };
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (!strcmp(kept[i], event))
+			vn_journal_happened(&p->journal, vn_pull_time(p), event, r, detail, bytes);
+}
+
+static void run_hooks(struct vn_pull *p, const char *event, const struct vn_release *r)
 {
 	struct vn_pull_env env = { .event = event, .image = p->public_name ? p->public_name : "", .label = r ? r->label : "",
 				   .digest = r ? &r->manifest : NULL, .previous = &p->journal.active };
 	VN_AUTO_FREE char *handle = NULL;
 	struct vn_err ignored = { 0 };
-	static const char *const kept[] = { "active", "staged", "rolled-back", "failed", "adopted", "refused", "pinned", "let go" };
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (!strcmp(kept[i], event))
-			vn_journal_happened(&p->journal, vn_pull_time(p), event, r, detail, bytes);
 	if (p->engine && r && *r->name && p->engine->ops->handle(p->engine, r->name, &handle, &ignored) == 0)
 		env.image = handle;
 	for (size_t i = 0; i < p->config.nhooks && !p->dry_run; i++) {
@@ -233,4 +242,19 @@ void vn_pull_tell(struct vn_pull *p, const char *event, const struct vn_release 
 		if ((!strcmp(h->event, event) || !strcmp(h->event, "any")) && vn_pull_run(p, &h->command, &env, &why) < 0)
 			vn_warn(vn_pull_events(p), "the hook for \"%s\": %s", event, why.text);
 	}
+}
+
+void vn_pull_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes)
+{
+	note(p, event, r, detail, bytes);
+	run_hooks(p, event, r);
+}
+
+int vn_pull_save_and_tell(struct vn_pull *p, const char *event, const struct vn_release *r, const char *detail, uint64_t bytes,
+			  struct vn_err *err)
+{
+	note(p, event, r, detail, bytes);
+	int rc = vn_pull_save(p, err);
+	run_hooks(p, event, r);
+	return rc;
 }

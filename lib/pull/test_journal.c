@@ -73,6 +73,21 @@ static void test_round_trip(void)
 	free(got);
 }
 
+static void test_before(void)
+{
+	struct vn_journal *j = new_journal();
+	CHECK(!vn_journal_before(j));
+	for (size_t i = j->nreleases; i-- > 0;)
+		vn_journal_activate(j, &j->releases[i], 0);
+	CHECK_STR(vn_journal_active(j)->label, "iot-3");
+	CHECK_STR(vn_journal_before(j)->label, "iot-2");
+	j->releases[1].unhealthy = true;
+	CHECK_STR(vn_journal_before(j)->label, "iot-1");
+	j->releases[2].turn = 0;
+	CHECK(!vn_journal_before(j));
+	free(j);
+}
+
 static void test_releases(void)
 {
 	struct vn_journal *j = new_journal();
@@ -149,15 +164,20 @@ static void test_files(void)
 	struct vn_journal *j = new_journal(), *got = calloc(1, sizeof(*got));
 	CHECK_OK(vn_journal_read(dir, got, &older, &err), &err);
 	CHECK(!older && !got->nreleases);
-	CHECK_OK(vn_journal_write(dir, j, &err), &err);
+	CHECK_OK(vn_journal_write(dir, j, false, &err), &err);
 	j->month_bytes = 78;
-	CHECK_OK(vn_journal_write(dir, j, &err), &err);
+	CHECK_OK(vn_journal_write(dir, j, false, &err), &err);
 	CHECK_OK(vn_journal_read(dir, got, &older, &err), &err);
 	CHECK(!older);
 	CHECK_EQ(got->month_bytes, 78);
 	put(dir, VN_JOURNAL_FILE, "");
 	CHECK_OK(vn_journal_read(dir, got, &older, &err), &err);
 	CHECK(older);
+	CHECK_EQ(got->month_bytes, 77);
+	/* the damaged one does not take the place of the one before it */
+	CHECK_OK(vn_journal_write(dir, j, true, &err), &err);
+	put(dir, VN_JOURNAL_FILE, "");
+	CHECK_OK(vn_journal_read(dir, got, &older, &err), &err);
 	CHECK_EQ(got->month_bytes, 77);
 	put(dir, VN_JOURNAL_BEFORE, "{");
 	CHECK_EQ(vn_journal_read(dir, got, &older, &err), -VN_EDIGEST);
@@ -171,6 +191,7 @@ int main(void)
 {
 	RUN(test_round_trip);
 	RUN(test_releases);
+	RUN(test_before);
 	RUN(test_history);
 	RUN(test_bad);
 	RUN(test_files);

@@ -93,14 +93,17 @@ static void test_collect(void)
 	const struct vn_digest old = put_image("c3", "a1", "b3");
 	CHECK_OK(vn_fs_replace(below("blobs/sha256/.tmp-left"), "x", 1, 0600, &err), &err);
 	CHECK_OK(vn_fs_replace(below("blobs/sha256/notes"), "x", 1, 0600, &err), &err);
-	/* c3, b3, its manifest, what is left over; a2 stands in the engine */
-	CHECK_EQ(collect(keep, 2, NULL, true, &err), 5);
+	/* c3, b3, its manifest; a2 stands in the engine */
+	CHECK_EQ(collect(keep, 2, NULL, true, &err), 4);
 	CHECK(there("c3") && there("a2"));
-	CHECK_EQ(collect(keep, 2, NULL, false, &err), 5);
+	CHECK_EQ(collect(keep, 2, NULL, false, &err), 4);
 	CHECK(there("c1") && there("a1") && there("b1") && there("c2") && there("b2"));
 	CHECK(!there("c3") && !there("b3") && !there("a2") && !vn_fs_exists(blob(&old)));
-	CHECK(!vn_fs_exists(below("blobs/sha256/.tmp-left")) && vn_fs_exists(below("blobs/sha256/notes")));
+	CHECK(vn_fs_exists(below("blobs/sha256/notes")));
 	CHECK_EQ(collect(keep, 2, NULL, false, &err), 0);
+	/* what a run that was killed left half-written goes with the next one that begins */
+	CHECK_OK(vn_shelf_make(test_dir, &err), &err);
+	CHECK(!vn_fs_exists(below("blobs/sha256/.tmp-left")) && vn_fs_exists(below("blobs/sha256/notes")));
 	test_dir_remove();
 }
 
@@ -114,6 +117,48 @@ static void test_collect_only(void)
 	CHECK_EQ(collect(keep, 1, &old, false, &err), 3);
 	CHECK(there("a1") && there("xx") && !there("c3") && !there("b3"));
 	CHECK_EQ(collect(keep, 1, &old, false, &err), 0);
+	test_dir_remove();
+}
+
+static void brought(const struct vn_digest *digest)
+{
+	struct vn_err err = { 0 };
+	char name[200];
+	snprintf(name, sizeof(name), "staging/%s" VN_SHELF_BROUGHT, vn_digest_hex(digest));
+	CHECK_OK(vn_fs_replace(below(name), "", 0, 0600, &err), &err);
+}
+
+static int take_back(const struct vn_shelf_keep *keep, size_t n, struct vn_err *err)
+{
+	int told = 0;
+	char staging[300];
+	*err = (struct vn_err){ 0 };
+	snprintf(staging, sizeof(staging), "%s/staging", test_dir);
+	int r = vn_shelf_take_back(test_dir, staging, keep, n, count, &told, err);
+	return r < 0 ? r : told;
+}
+
+/* Of a folder that others use as well, only what an update brought and nothing needs. */
+static void test_take_back(void)
+{
+	struct vn_err err;
+	begin();
+	const struct vn_shelf_keep keep[] = { { put_image("c1", "a1", "b1"), 0 } };
+	const struct vn_digest half = put("half"), needed = put("b1");
+	put("theirs");
+	CHECK_OK(vn_fs_mkdirs(below("staging"), 0700, &err), &err);
+	CHECK_EQ(take_back(keep, 1, &err), 0);
+	brought(&half);
+	brought(&needed);
+	CHECK_OK(vn_fs_replace(below("staging/notes" VN_SHELF_BROUGHT), "", 0, 0600, &err), &err);
+	CHECK_EQ(take_back(keep, 1, &err), 1);
+	CHECK(!there("half") && there("b1") && there("theirs"));
+	CHECK_EQ(take_back(keep, 1, &err), 0);
+	/* while something damaged lies there nobody knows what is needed */
+	put("half");
+	CHECK_EQ(truncate(blob(&keep[0].manifest), 20), 0);
+	CHECK_EQ(take_back(keep, 1, &err), -VN_EDIGEST);
+	CHECK(there("half"));
 	test_dir_remove();
 }
 
@@ -199,6 +244,7 @@ int main(void)
 {
 	RUN(test_collect);
 	RUN(test_collect_only);
+	RUN(test_take_back);
 	RUN(test_foreign);
 	RUN(test_unreadable);
 	RUN(test_verify);

@@ -65,6 +65,17 @@ bool vn_fs_exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+int vn_fs_absolute(const char *path, char **ret, struct vn_err *err)
+{
+	VN_AUTO_FREE char *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	if (!here)
+		return vn_fail_sys(err, VN_EIO, "cannot tell the working folder");
+	int r = vn_asprintf(ret, err, "%s%s%s", here, *path == '/' ? "" : "/", path);
+	for (size_t n = r == 0 ? strlen(*ret) : 0; n > 1 && (*ret)[n - 1] == '/'; n--)
+		(*ret)[n - 1] = 0;
+	return r;
+}
+
 int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct vn_err *err)
 {
 	const char *p = data;

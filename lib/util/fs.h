@@ -9,6 +9,8 @@
 int vn_fs_read(const char *path, struct vn_buf *ret_bytes, struct vn_err *err);   /* VN_ENOTFOUND when absent */
 int vn_fs_mkdirs(const char *path, mode_t mode, struct vn_err *err);
 bool vn_fs_exists(const char *path);
+/* From the root on, and without slashes at its end; links and ".." in it stay. */
+int vn_fs_absolute(const char *path, char **ret, struct vn_err *err);
 int vn_fs_write(int fd, const void *data, size_t len, const char *name, struct vn_err *err);  /* all of it */
 /* Exactly `len` bytes at `offset`: VN_EIO when the file is shorter. */
 int vn_fs_read_at(int fd, uint64_t offset, void *out, size_t len, const char *name, struct vn_err *err);

@@ -1,5 +1,7 @@
 #include "util/fs.h"
 #include "util/test.h"
+#include <stdlib.h>
+#include <string.h>
 
 static void test_read_at(void)
 {
@@ -18,8 +20,31 @@ static void test_read_at(void)
 	CHECK_HAS(err.text, "cannot read it");
 }
 
+static void test_absolute(void)
+{
+	static const struct {
+		const char *typed, *is;
+	} cases[] = { { "/", "/" }, { "/a", "/a" }, { "/a//", "/a" }, { "/a/../b/", "/a/../b" } };
+	struct vn_err err = { 0 };
+	char *path = NULL, *here = NULL, *again = NULL;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_OK(vn_fs_absolute(cases[i].typed, &path, &err), &err);
+		CHECK_STR(path, cases[i].is);
+		free(path);
+	}
+	CHECK_OK(vn_fs_absolute("x/y/", &path, &err), &err);
+	CHECK_OK(vn_fs_absolute(".", &here, &err), &err);
+	CHECK(path[0] == '/' && !strcmp(path + strlen(path) - 4, "/x/y"));
+	CHECK_OK(vn_fs_absolute(path, &again, &err), &err);
+	CHECK_STR(path, again);
+	free(path);
+	free(here);
+	free(again);
+}
+
 int main(void)
 {
 	RUN(test_read_at);
+	RUN(test_absolute);
 	return vn_test_end();
 }

@@ -2,51 +2,13 @@
 # What a person orders on a device, and what must not come of it: a dry run, a rollback after an automatic one, a pin of a release on
 # trial, a stick with the wrong delta; commands that take the device down; keys that change while an update is begun; what an update
 # that was given up leaves.
-# shellcheck disable=SC2034
-without_scene=1
-# shellcheck source=scripts/e2e/test.sh
-. "$(dirname "${BASH_SOURCE[0]}")/test.sh"
-# shellcheck source=scripts/e2e/device.sh
-. "$e2e_dir/device.sh"
-device_scene
-start_registry reg --scene "$world_dir/device-small"
-device_is oci "$run_dir/device" device/tiny
-app=$(reg reg)/device/tiny
-one=$(manifest_digest reg device/tiny 1)
-two=$(manifest_digest reg device/tiny thin-2)
-three=$(manifest_digest reg device/tiny thin-3)
-runs() { jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "prod") | .digest' "$endpoint/index.json"; }
-conf() {
-    jq -n --argjson more "$1" --arg ref "$followed" --arg folder "$endpoint" --arg state "$device/state" \
-        '{reference: $ref, engine: "oci", endpoint: $folder, state: $state, registry: {plain_http: true}} + $more' >"$run_dir/conf.json"
-}
-p() {
-    rc=0
-    { "$veneer_pull" "$1" --config "$run_dir/conf.json" --format json "${@:2}" >"$out" 2>"$err" || rc=$?; } 2>/dev/null
-}
-outcome() { jq -r .outcome "$out" 2>/dev/null; }
-state() { p status && jq -r "$1" "$out"; }
-# has_releases TAG...: a new device that ran these.
-has_releases() {
-    local tag
-    rm -rf "$device/state" "$endpoint"
-    mkdir -p "$device/state" "$endpoint"
-    conf '{}'
-    for tag in "$@"; do
-        set_channel device/tiny "$tag"
-        p once
-        [ "$rc" = 0 ] || die "release $tag does not come: exit $rc, $(tail -n 2 "$err")"
-    done
-}
+# shellcheck source=scripts/e2e/tiny.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 # What the registry's connections taught is nobody's state.
 remember() { (cd "$device" && find . -type f ! -name connections.json -exec sha256sum {} + | sort) >"$run_dir/remembered$1"; }
 changes() {
     remember -now
     diff "$run_dir/remembered" "$run_dir/remembered-now" || true
-}
-script() {
-    printf '#!/bin/sh\n%s\n' "$2" >"$run_dir/$1"
-    chmod 755 "$run_dir/$1"
 }
 script good 'exit 0'
 script wanting 'exit 1'
@@ -147,13 +109,19 @@ rm -f "$run_dir/starts"
 has_releases 1
 set_channel device/tiny thin-2
 conf "$deadly_health"
-for _ in 1 2 3; do
+p once
+p once
+p once
+is "a program that is killed is no device that goes down" "$rc $(runs)" "137 $two"
+for _ in 1 2; do
+    new_boot
     p once
     [ "$rc" = 137 ] || not_ok "the device goes down" "exit $rc"
 done
+new_boot
 p once
 status "the fourth run does not start the health command" 1
-is "which was started three times" "$(grep -c "$two" "$run_dir/starts")" 3
+is "which was started in three runs of the kernel, in the first of them three times" "$(grep -c "$two" "$run_dir/starts")" 5
 has "it says why" "$err" "was started 3 times"
 is "the release before runs" "$(runs)" "$one"
 p once
@@ -162,15 +130,21 @@ rm -f "$run_dir/starts"
 has_releases 1
 set_channel device/tiny thin-2
 conf "$deadly_check"
-for _ in 1 2 3; do p once; done
+for _ in 1 2 3; do
+    p once
+    new_boot
+done
 p once
 status "the fourth run does not start the check" 1
 is "which was started three times as well" "$(grep -c "$two" "$run_dir/starts")" 3
 is "what ran runs" "$(runs)" "$one"
-rm -rf "$device/state" "$endpoint" "$run_dir/starts"
-mkdir -p "$device/state" "$endpoint"
+fresh
+rm -f "$run_dir/starts"
 conf "$deadly_health"
-for _ in 1 2 3; do p once; done
+for _ in 1 2 3; do
+    p once
+    new_boot
+done
 set_channel device/tiny thin-3
 p once
 is "with nothing to go back to, the next release is taken instead" "$(runs)" "$three"
@@ -237,15 +211,7 @@ is "brings the third" "$(runs)" "$three"
 restart_registry reg
 
 # ---- keys that change while an update is begun
-for key in a b; do
-    openssl genpkey -algorithm ed25519 -out "$run_dir/$key.key" 2>/dev/null
-    openssl pkey -in "$run_dir/$key.key" -pubout -out "$run_dir/$key.pub" 2>/dev/null
-done
-# believes MORE KEY...
-believes() {
-    conf "$(jq -nc --arg dir "$run_dir" --argjson more "$1" '$ARGS.positional | {trust: {keys: [.[] | "\($dir)/\(.).pub"]}} + $more' --args "${@:2}")"
-}
-sign() { "$veneer" sign -q --key "$run_dir/$1.key" "${@:3}" "$app:$2" >/dev/null; }
+new_key a b
 has_releases 1
 sign a 1 --release 9
 believes '{}' a

@@ -1,32 +1,8 @@
 #!/usr/bin/env bash
 # When a device fetches and what keeps a release from running: windows, budgets, the inhibit file, pins, checks, health, hooks;
 # the files that machines read; rollback; a release that comes back; the same update from a file.
-# shellcheck disable=SC2034
-without_scene=1
-# shellcheck source=scripts/e2e/test.sh
-. "$(dirname "${BASH_SOURCE[0]}")/test.sh"
-# shellcheck source=scripts/e2e/device.sh
-. "$e2e_dir/device.sh"
-device_scene
-start_registry reg --scene "$world_dir/device-small"
-device_is oci "$run_dir/device" device/tiny
-mkdir -p "$device/state" "$device/root"
-one=$(manifest_digest reg device/tiny 1)
-two=$(manifest_digest reg device/tiny thin-2)
-three=$(manifest_digest reg device/tiny thin-3)
-runs() { jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "prod") | .digest' "$endpoint/index.json"; }
-
-# conf JSON: the configuration from now on; what every test needs is added.
-conf() {
-    jq -n --argjson more "$1" --arg ref "$followed" --arg folder "$endpoint" --arg state "$device/state" \
-        '{reference: $ref, engine: "oci", endpoint: $folder, state: $state, registry: {plain_http: true}} + $more' >"$run_dir/conf.json"
-}
-p() {
-    rc=0
-    "$veneer_pull" "$1" --config "$run_dir/conf.json" --format json "${@:2}" >"$out" 2>"$err" || rc=$?
-}
-outcome() { jq -r .outcome "$out" 2>/dev/null; }
-state() { p status && jq -r "$1" "$out"; }
+# shellcheck source=scripts/e2e/tiny.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 quiet_wire() { is "$1: nobody was asked" "$(wire reg | wc -l)" 0; }
 
 # ---- a first install and what stands beside it
@@ -178,10 +154,6 @@ is "it stays" "$(runs)" "$three"
 is "and is on trial no longer" "$(state '.releases[] | select(.active) | .on_trial')" false
 
 # a first install that is not healthy has nothing to go back to
-fresh() {
-    rm -rf "$device/state" "$endpoint"
-    mkdir -p "$device/state" "$endpoint"
-}
 fresh
 set_channel device/tiny thin-2
 conf '{"health": {"command": ["'"$run_dir"'/health"]}}'

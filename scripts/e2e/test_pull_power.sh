@@ -11,8 +11,7 @@ without_scene=1
 # shellcheck source=scripts/e2e/world.sh
 . "$(dirname "${BASH_SOURCE[0]}")/world.sh"
 need_root "$@"
-# mounts of its own: each cut makes another run of the kernel of this one, as far as anybody can see
-[ -n "${VENEER_OWN_MOUNTS:-}" ] || VENEER_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0" "$@"
+own_boots "$0" "$@"
 # shellcheck source=scripts/e2e/test.sh
 . "$e2e_dir/test.sh"
 # shellcheck source=scripts/e2e/device.sh
@@ -28,9 +27,7 @@ read -ra kinds <<<"${VENEER_CUT_FS:-ext4 btrfs}"
 RANDOM=${VENEER_E2E_SEED:-1}
 printf '# VENEER_CUTS=%s VENEER_E2E_SEED=%s\n' "$cuts" "${VENEER_E2E_SEED:-1}"
 build_tools
-new_boot() { cat /proc/sys/kernel/random/uuid >"$run_dir/boot_id"; }
 new_boot
-mount --bind "$run_dir/boot_id" /proc/sys/kernel/random/boot_id
 device_scene
 start_registry reg --scene "$world_dir/device-small"
 

@@ -60,6 +60,14 @@ world_close() {
     exit "$status"
 }
 
+# own_boots PROGRAM [ARGUMENT]...: in mounts of its own from here on, where new_boot makes another run of the kernel of this one, as far as
+# anybody can see.
+own_boots() { [ -n "${VENEER_OWN_MOUNTS:-}" ] || VENEER_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$@"; }
+new_boot() {
+    cat /proc/sys/kernel/random/uuid >"$run_dir/boot_id"
+    mountpoint -q /proc/sys/kernel/random/boot_id || mount --bind "$run_dir/boot_id" /proc/sys/kernel/random/boot_id
+}
+
 drop_mounts() {
     local dir
     while read -r _ dir _; do
