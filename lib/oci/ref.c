@@ -291,7 +291,9 @@ static int refuse_credentials(const char *text, struct vn_err *err)
 /* A place in the network, and maybe what opens it. */
 static int refuse_address(const char *rest, const char *form, struct vn_err *err)
 {
-	return strstr(rest, "://") ? vn_fail(err, VN_EUSAGE, "the reference names an address, expected a path on this machine: %s", form) : 0;
+	if (!strstr(rest, "://"))
+		return 0;
+	return vn_fail(err, VN_EUSAGE, "the reference names an address, expected a path on this machine: %s", form);
 }
 
 /* What follows DIR: or FILE: in an OCI layout: the annotation ref.name, which may be more than a tag, or @digest. */

@@ -259,7 +259,9 @@ static int name_has_moved(struct vn_pull *p, struct vn_release *now, struct vn_e
 		return vn_pull_switched(p, now, vn_pull_active_event(p), err);
 	bool back = before && before->unhealthy && vn_digest_equal(&p->journal.back, &now->manifest);
 	vn_journal_activate(&p->journal, now, vn_pull_time(p));
-	return vn_pull_save_and_tell(p, back ? "rolled-back" : "adopted", now, back ? "" : "the engine's tag was moved by somebody else", 0, err);
+	if (back)
+		return vn_pull_save_and_tell(p, "rolled-back", now, "", 0, err);
+	return vn_pull_save_and_tell(p, "adopted", now, "the engine's tag was moved by somebody else", 0, err);
 }
 
 int vn_pull_adopt(struct vn_pull *p, struct vn_source *channel, struct vn_err *err)

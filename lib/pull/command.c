@@ -2,6 +2,7 @@
 #include "pull/pull.h"
 #include "util/child.h"
 #include "util/cleanup.h"
+#include "util/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -138,4 +139,39 @@ int vn_pull_run(struct vn_pull *p, const struct vn_pull_command *command, const 
 	if (WEXITSTATUS(status))
 		return vn_fail(err, VN_EREFUSED, "%s ended with status %d", argv.list[0], WEXITSTATUS(status));
 	return 0;
+}
+
+static int run_command(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
+		       const char *name, struct vn_err *err)
+{
+	VN_AUTO_FREE char *handle = NULL;
+	int rc = p->engine->ops->handle(p->engine, name, &handle, err);
+	if (rc < 0)
+		return rc;
+	const struct vn_pull_env env = { event, handle, r->label, &r->manifest, &p->journal.active };
+	return vn_pull_run(p, command, &env, err);
+}
+
+#define MOST_STARTS 3
+int vn_pull_run_counted(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
+			const char *name, unsigned *starts, char boot[VN_BOOT_TEXT], struct vn_err *err)
+{
+	char now[VN_BOOT_TEXT];
+	struct vn_err ignored = { 0 };
+	vn_boot_id(now);
+	unsigned before = *starts;
+	bool again = before && *now && !strcmp(now, boot);
+	if (before >= MOST_STARTS && !again) {
+		*starts = 0;
+		return vn_fail(err, VN_EREFUSED,
+			       "the %s command was started %u times, and each time this device went down before it had ended",
+			       event, before);
+	}
+	*starts = before + !again;
+	memcpy(boot, now, sizeof(now));
+	/* a full disk keeps nobody from asking */
+	vn_pull_save(p, &ignored);
+	int rc = run_command(p, command, event, r, name, err);
+	*starts = 0;
+	return rc;
 }

@@ -20,64 +20,6 @@ static int open_registry(struct vn_pull *p, struct vn_source **ret, struct vn_er
 	return vn_registry_source_open(&p->ref, &o, vn_pull_events(p), ret, err);
 }
 
-/* Until which gate opens an update waits; "" = none is closed. */
-static int say_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static int say_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(p->journal.waits, sizeof(p->journal.waits), fmt, args);
-	va_end(args);
-	p->report.outcome = VN_PULL_WAITS;
-	p->report.why = vn_arena_text(&p->report_arena, p->journal.waits, err);
-	vn_pull_tell(p, "waits", NULL, p->journal.waits, 0);
-	return p->report.why ? vn_pull_say(p, err, "Nothing is fetched now: %s.", p->journal.waits) : -(int)err->code;
-}
-
-/* Gates that keep the network quiet altogether. 1: one is closed. */
-static int closed(struct vn_pull *p, struct vn_err *err)
-{
-	int64_t now = vn_pull_time(p), wait;
-	char at[VN_TIME_TEXT], used[VN_SIZE_TEXT], most[VN_SIZE_TEXT];
-	int r = 0;
-	if (p->config.inhibit && vn_fs_exists(p->config.inhibit))
-		r = say_waits(p, err, "%s is there", p->config.inhibit);
-	else if (!vn_windows_open(&p->config.windows, vn_week_seconds(now, vn_pull_zone(p, now)), &wait))
-		r = say_waits(p, err, "the next window opens at %s", vn_time_text(now + wait, at));
-	else if (p->config.month_budget && p->journal.month_bytes >= p->config.month_budget)
-		r = say_waits(p, err, "%s of %s are used up this month", vn_size_text(p->journal.month_bytes, used),
-			      vn_size_text(p->config.month_budget, most));
-	else
-		return 0;
-	return r < 0 ? r : 1;
-}
-
-/* What fetching that many bytes takes on the wire: headers, acknowledgements, a handshake. */
-static uint64_t on_the_wire(uint64_t bytes)
-{
-	return bytes + bytes / 12 + 8192;
-}
-
-/* 1: the money says no. Else it is reserved. */
-static int reserve(struct vn_pull *p, uint64_t need, struct vn_err *err)
-{
-	uint64_t want = on_the_wire(need), most = p->config.month_budget;
-	char a[VN_SIZE_TEXT], b[VN_SIZE_TEXT], c[VN_SIZE_TEXT];
-	int r;
-	vn_pull_account(p);
-	if (!p->now && p->config.update_budget && want > p->config.update_budget)
-		r = say_waits(p, err, "the update takes %s, and \"budget\" allows %s for one", vn_size_text(want, a),
-			      vn_size_text(p->config.update_budget, b));
-	else if (!p->now && most && p->journal.month_bytes + want > most)
-		r = say_waits(p, err, "the update takes %s, and of %s this month %s are used", vn_size_text(want, a), vn_size_text(most, b),
-			      vn_size_text(p->journal.month_bytes, c));
-	else {
-		p->journal.reserved = want;
-		return 0;
-	}
-	return r < 0 ? r : 1;
-}
-
 static int is_current(struct vn_pull *p, const struct vn_release *active, struct vn_err *err)
 {
 	char called[200];
@@ -144,7 +86,7 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	u->expires = n->proof.has_expires ? n->proof.expires : 0;
 	u->need = n->need;
 	vn_pull_private_name(p, &n->target.digest, u->release.name);
-	int r = n->import ? 0 : reserve(p, n->need, err);
+	int r = n->import ? 0 : vn_pull_reserve(p, n->need, err);
 	if (r != 0)
 		return r;
 	if (!again) {
@@ -352,7 +294,8 @@ static int learn_counter(struct vn_pull *p, const struct vn_news *n, struct vn_r
 	if (r == 0)
 		prove_running(p, active, &proof);
 	else
-		vn_warn(vn_pull_events(p), "%s runs, and is not signed with a key that is trusted: %s", vn_pull_called(active, called), why.text);
+		vn_warn(vn_pull_events(p), "%s runs, and is not signed with a key that is trusted: %s", vn_pull_called(active, called),
+			why.text);
 	/* a file says nothing of what the registry has */
 	if (r < 0 && !n->import && !*active->proof)
 		snprintf(active->proof, sizeof(active->proof), "missing");
@@ -372,7 +315,7 @@ static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 		return r < 0 ? r : is_current(p, active, err);
 	}
 	if (p->journal.pinned)
-		return say_waits(p, err, "this device is pinned to what runs");
+		return vn_pull_waits(p, err, "this device is pinned to what runs");
 	if (active && !p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
 		p->report.outcome = VN_PULL_REFUSED_BEFORE;
 		snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
@@ -484,7 +427,7 @@ static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 			return r;
 	}
 	if (r == 0 && !file && !p->now)
-		r = closed(p, err);
+		r = vn_pull_closed(p, err);
 	if (r == 0 && !file)
 		r = open_registry(p, &channel, err);
 	if (r == 0)

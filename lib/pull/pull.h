@@ -47,6 +47,14 @@ int64_t vn_pull_zone(const struct vn_pull *p, int64_t now);
 /* Takes the names out of a reference. */
 int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err);
 
+/* ---- gates.c */
+/* The run ends with that reason. */
+int vn_pull_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Gates that keep the network quiet altogether. 1: one is closed. */
+int vn_pull_closed(struct vn_pull *p, struct vn_err *err);
+/* That many bytes of an update are to come. 1: the money says no. Else it is reserved. */
+int vn_pull_reserve(struct vn_pull *p, uint64_t need, struct vn_err *err);
+
 /* ---- once.c */
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);
 /* That failure says that bytes are not what they should be, or not there; and nothing of the machine or the network. */
@@ -90,6 +98,10 @@ struct vn_pull_env {
 	const struct vn_digest *digest, *previous;
 };
 int vn_pull_run(struct vn_pull *p, const struct vn_pull_command *command, const struct vn_pull_env *env, struct vn_err *err);
+/* A check or health command. One that takes the device down each time, or hangs it until a watchdog does, is not started for ever: *starts
+ * counts the runs of the kernel that it did not come back from, `boot` is the last of them; after three VN_EREFUSED. */
+int vn_pull_run_counted(struct vn_pull *p, const struct vn_pull_command *command, const char *event, const struct vn_release *r,
+			const char *name, unsigned *starts, char boot[VN_BOOT_TEXT], struct vn_err *err);
 
 /* ---- adopt.c */
 /* What the engine has under the public name becomes the active release, when it is another one than the journal says. Asks the registry
@@ -108,6 +120,16 @@ int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 /* ---- handover.c */
 /* From VERIFIED on: engine, check, switch, keep, collect. No network. */
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
+/* The engine has that image under the release's private name: VN_ENOTFOUND or VN_EDIGEST when not. */
+int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
+/* A release that is held can still be run: VN_ENOTFOUND or VN_EDIGEST when not. Files are not hashed. */
+int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
+void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT]);
+/* Opens a release's image on the shelf. The source outlives the image. */
+int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,
+			 struct vn_err *err);
+
+/* ---- trial.c */
 /* A held release gets the public name; the health command may send it back. `how`: the event. */
 int vn_pull_activate(struct vn_pull *p, const struct vn_digest *manifest, const char *how, struct vn_err *err);
 /* The name was given to a release: the journal says so, and takes it on trial. */
@@ -115,20 +137,14 @@ int vn_pull_switched(struct vn_pull *p, struct vn_release *r, const char *how, s
 /* The health of an active release on trial: a kill or a power cut may have ended its trial, or it never passed. Unhealthy: VN_EREFUSED,
  * and back to what ran before, or it stays on trial when nothing did. */
 int vn_pull_try(struct vn_pull *p, struct vn_err *err);
-/* The engine has that image under the release's private name: VN_ENOTFOUND or VN_EDIGEST when not. */
-int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
-/* A release that is held can still be run: VN_ENOTFOUND or VN_EDIGEST when not. Files are not hashed. */
-int vn_pull_whole(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
+/* "active", or "staged" when somebody else decides when it is started. */
+const char *vn_pull_active_event(const struct vn_pull *p);
+
+/* ---- tidy.c */
 /* Releases beyond the number that is kept, old base images, blobs nobody needs. */
 int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err);
 /* The staging folder is emptied; blobs that it says were brought, and that nothing needs, go. */
 int vn_pull_clear_staging(struct vn_pull *p, struct vn_err *err);
 /* An update that is not wanted any more leaves nothing behind, in the engine, on the shelf or in staging. */
 int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err);
-/* "active", or "staged" when somebody else decides when it is started. */
-const char *vn_pull_active_event(const struct vn_pull *p);
-void vn_pull_private_name(const struct vn_pull *p, const struct vn_digest *manifest, char ret[VN_PULL_TEXT]);
-/* Opens a release's image on the shelf. The source outlives the image. */
-int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct vn_source **ret_shelf, struct vn_image *ret,
-			 struct vn_err *err);
 #endif

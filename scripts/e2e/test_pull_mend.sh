@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What goes wrong on a device, and that it comes out of it: damaged and lost parts of what it holds, a switch that ends in the middle,
 # hooks that take it down, a journal that cannot be read, counters that are learned late.
+# shellcheck disable=SC2016
 # shellcheck source=scripts/e2e/tiny.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 build_tools

@@ -2,6 +2,7 @@
 # What a person orders on a device, and what must not come of it: a dry run, a rollback after an automatic one, a pin of a release on
 # trial, a stick with the wrong delta; commands that take the device down; keys that change while an update is begun; what an update
 # that was given up leaves.
+# shellcheck disable=SC2016
 # shellcheck source=scripts/e2e/tiny.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 # What the registry's connections taught is nobody's state.

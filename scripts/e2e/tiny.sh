@@ -61,15 +61,15 @@ script() {
 runs_command() { printf '{"%s": {"command": ["%s"]}}' "$1" "$2"; }
 
 sign() { # KEY TAG [OPTION]...
-    local key=$1 tag=$2
+    local with=$1 tag=$2
     shift 2
-    "$veneer" sign -q --key "$run_dir/$key.key" "$@" "$app:$tag" >/dev/null
+    "$veneer" sign -q --key "$run_dir/$with.key" "$@" "$app:$tag" >/dev/null
 }
 new_key() { # NAME...
-    local key
-    for key in "$@"; do
-        openssl genpkey -algorithm ed25519 -out "$run_dir/$key.key" 2>/dev/null
-        openssl pkey -in "$run_dir/$key.key" -pubout -out "$run_dir/$key.pub" 2>/dev/null
+    local name
+    for name in "$@"; do
+        openssl genpkey -algorithm ed25519 -out "$run_dir/$name.key" 2>/dev/null
+        openssl pkey -in "$run_dir/$name.key" -pubout -out "$run_dir/$name.pub" 2>/dev/null
     done
 }
 # believes JSON KEY...: the configuration, with these keys.
