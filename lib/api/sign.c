@@ -185,7 +185,7 @@ static int is_signed(struct signing *s, struct vn_key *key, const struct vn_clai
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	struct vn_public_keys one = { &key, 1, 1 };
-	int rc = vn_found_look(s->source, &s->image.digest, &one, s->settings.bundle, 0, &found, err);
+	int rc = vn_found_look(s->source, &s->image.digest, &one, s->settings.bundle, 0, 0, &found, err);
 	*ret = false;
 	for (size_t i = 0; rc == 0 && i < found.n; i++)
 		*ret = *ret || (!*found.list[i].reason && !strcmp(found.list[i].form, form_of(s)) &&
@@ -363,7 +363,7 @@ int vn_sign_verify(struct vn *vn, const char *ref, const struct vn_sign_settings
 	if (rc == 0)
 		rc = digest_of(source, &digest, err);
 	if (rc == 0)
-		rc = vn_found_look(source, &digest, keys, true, 0, &found, err);
+		rc = vn_found_look(source, &digest, keys, true, 0, 0, &found, err);
 	if (rc == 0)
 		rc = new_run("verify", ref, found.n, &run, err);
 	if (rc < 0)

@@ -217,16 +217,22 @@ static int name_is_gone(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_release *active = vn_journal_active(&p->journal);
 	char called[200];
-	if (!active)
+	if (!active || vn_pull_is_retagged(p))
 		return 0;
 	if (stands(p, active->name)) {
 		vn_warn(vn_pull_events(p), "%s is not what the engine runs, and is put back", vn_pull_called(active, called));
 		return p->dry_run ? 0 : p->engine->ops->name_as(p->engine, active->name, p->public_name, err);
 	}
 	vn_warn(vn_pull_events(p), "the engine has lost %s", active->name);
-	vn_journal_remove(&p->journal, &active->manifest);
+	const struct vn_digest lost = active->manifest;
+	vn_journal_remove(&p->journal, &lost);
 	p->journal.active = (struct vn_digest){ "" };
-	return vn_pull_save(p, err);
+	const struct vn_release *other = vn_journal_before(&p->journal, 0);
+	if (!other || p->dry_run)
+		return vn_pull_save(p, err);
+	vn_warn(vn_pull_events(p), "%s, which is held, takes its place", vn_pull_called(other, called));
+	const struct vn_digest next = other->manifest;
+	return vn_pull_activate(p, &next, "rolled-back", err);
 }
 
 /* Releases that somebody removed from the engine cannot be gone back to. */

@@ -354,7 +354,7 @@ int vn_pull_config_parse(const void *bytes, size_t len, const char *name, struct
 		if (r == 0)
 			r = want_content(&root, config, err);
 	}
-	if (r < 0 && err->code == VN_EFORMAT)
+	if (r < 0 && (err->code == VN_EFORMAT || err->code == VN_ELIMIT))
 		err->code = VN_EUSAGE;
 	if (r == 0 && config->every < 1)
 		return vn_fail(err, VN_EUSAGE, "%s: poll.every must be a second at least", name);
@@ -377,6 +377,8 @@ int vn_pull_config_read(const struct vn_pull_options *o, struct vn_pull_config *
 	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_POLICY);
 	const char *file = o->config ? o->config : DEFAULT_FILE;
 	int r = o->config || vn_fs_exists(file) ? vn_fs_read(file, &bytes, err) : 0;
+	if (r == -VN_ELIMIT)
+		err->code = VN_EUSAGE;
 	if (r == 0 && bytes.len)
 		r = vn_pull_config_parse(bytes.data, bytes.len, file, &c, err);
 	if (r == 0 && o->config && !bytes.len)

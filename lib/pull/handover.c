@@ -162,15 +162,15 @@ static int reject(struct vn_pull *p, struct vn_err *err)
 	struct vn_err why = { 0 }, kept = *err;
 	char called[200];
 	const struct vn_release r = p->journal.update.release;
-	p->journal.refused = r.channel;
+	vn_pull_refuse(p, &r);
 	if (vn_pull_drop_update(p, &why) < 0)
 		vn_warn(vn_pull_events(p), "%s", why.text);
 	vn_pull_tell(p, "refused", &r, kept.text, 0);
 	if (vn_pull_save(p, &why) < 0)
 		vn_warn(vn_pull_events(p), "%s", why.text);
-	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and what ran before still does: %.400s", vn_pull_called(&r, called),
-		kept.text);
-	return vn_hint(err, "It is left alone until %s names another one; `veneer-pull once --now` tries it again.", p->public_name);
+	vn_fail(err, VN_EREFUSED, "%s did not pass its check, and %s: %.400s", vn_pull_called(&r, called),
+		vn_journal_active(&p->journal) ? "what ran before still does" : "nothing runs here yet", kept.text);
+	return vn_hint(err, "It is left alone; `veneer-pull once --now` tries it again.");
 }
 
 static int check(struct vn_pull *p, struct vn_err *err)
@@ -184,6 +184,8 @@ static int check(struct vn_pull *p, struct vn_err *err)
 	if (r < 0)
 		return r == -VN_EREFUSED ? reject(p, err) : vn_wrap(err, "the check");
 	snprintf(u->release.check, sizeof(u->release.check), "passed");
+	if (!p->config.health.argv)
+		vn_journal_set_wanting(&p->journal, &u->release.manifest, false);
 	vn_pull_tell(p, "checked", &u->release, "", 0);
 	return 0;
 }

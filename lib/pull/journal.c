@@ -47,6 +47,7 @@ static const struct member journal_members[] = {
 	MEMBER(vn_journal, reference, TEXT),   MEMBER(vn_journal, repository, TEXT), MEMBER(vn_journal, engine, TEXT),
 	MEMBER(vn_journal, folder, TEXT),
 	MEMBER(vn_journal, active, DIGEST),    MEMBER(vn_journal, asked, DIGEST),    MEMBER(vn_journal, refused, DIGEST),
+	MEMBER(vn_journal, refused_by_order, BOOL), MEMBER(vn_journal, wanting, TEXT),
 	MEMBER(vn_journal, trial, DIGEST),     MEMBER(vn_journal, back, DIGEST),     MEMBER(vn_journal, pinned, BOOL),
 	MEMBER(vn_journal, counter, U64),      MEMBER(vn_journal, starts, UINT),
 	MEMBER(vn_journal, start_boot, TEXT),
@@ -298,16 +299,39 @@ struct vn_release *vn_journal_active(struct vn_journal *j)
 	return vn_digest_none(&j->active) ? NULL : vn_journal_release(j, &j->active);
 }
 
-struct vn_release *vn_journal_before(struct vn_journal *j)
+struct vn_release *vn_journal_before(struct vn_journal *j, uint64_t turn)
 {
 	struct vn_release *last = NULL;
 	for (size_t i = 0; i < j->nreleases; i++) {
 		struct vn_release *r = &j->releases[i];
 		bool ran = r->turn && !r->unhealthy && !vn_digest_equal(&r->manifest, &j->active);
+		ran = ran && (!turn || r->turn < turn);
 		if (ran && (!last || r->turn > last->turn))
 			last = r;
 	}
 	return last;
+}
+
+bool vn_journal_is_wanting(const struct vn_journal *j, const struct vn_digest *manifest)
+{
+	return strstr(j->wanting, vn_digest_hex(manifest)) != NULL;
+}
+
+void vn_journal_set_wanting(struct vn_journal *j, const struct vn_digest *manifest, bool wanting)
+{
+	const char *hex = vn_digest_hex(manifest);
+	size_t len = strlen(hex);
+	char *at = strstr(j->wanting, hex);
+	if (at)
+		memmove(at, at[len] ? at + len + 1 : at + len, strlen(at[len] ? at + len + 1 : at + len) + 1);
+	if (!wanting)
+		return;
+	/* the newest in front; the oldest fall off */
+	char all[sizeof(j->wanting) + VN_DIGEST_TEXT + 1];
+	snprintf(all, sizeof(all), "%s %s", hex, j->wanting);
+	for (char *end; strlen(all) >= sizeof(j->wanting) && (end = strrchr(all, ' '));)
+		*end = 0;
+	snprintf(j->wanting, sizeof(j->wanting), "%.*s", (int)sizeof(j->wanting) - 1, all);
 }
 
 void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time)

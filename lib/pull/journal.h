@@ -70,6 +70,8 @@ struct vn_journal {
 	struct vn_update update;
 	struct vn_digest asked;              /* what the reference named when it was last asked */
 	struct vn_digest refused;            /* … when that failed here or was rolled back: left alone until it names another one */
+	bool refused_by_order;               /* nobody found it wanting */
+	char wanting[640];                   /* hex digits of the last manifests that a check or health command found wanting here */
 	struct vn_digest trial;              /* the active release while its health is not known; "" = it is, or nobody asks */
 	struct vn_digest back;               /* what ran before it; "" = nothing did */
 	unsigned starts;                     /* runs of the kernel that the health command did not come back from */
@@ -103,8 +105,12 @@ struct vn_release *vn_journal_release(struct vn_journal *j, const struct vn_dige
 struct vn_release *vn_journal_active(struct vn_journal *j);
 /* Puts it in front, instead of one with the same manifest; the last falls off a full list. */
 void vn_journal_add(struct vn_journal *j, const struct vn_release *r);
-/* What to go back to: of those that ran, are not active and that nobody found wanting, the one that ran last. NULL: none. */
-struct vn_release *vn_journal_before(struct vn_journal *j);
+/* What to go back to: of those that ran, are not active and that nobody found wanting, the one that ran last, before `turn` when that is
+ * not 0. NULL: none. */
+struct vn_release *vn_journal_before(struct vn_journal *j, uint64_t turn);
+/* Whether a check or health command found it wanting here, and that one did or does not. */
+bool vn_journal_is_wanting(const struct vn_journal *j, const struct vn_digest *manifest);
+void vn_journal_set_wanting(struct vn_journal *j, const struct vn_digest *manifest, bool wanting);
 /* This one became active now: gives it the next turn. */
 void vn_journal_activate(struct vn_journal *j, struct vn_release *r, int64_t time);
 void vn_journal_remove(struct vn_journal *j, const struct vn_digest *manifest);

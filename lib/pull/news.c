@@ -73,7 +73,7 @@ static int check_counter(struct vn_pull *p, const struct vn_signed *s, struct vn
 static int check_signature(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 {
 	char until[VN_TIME_TEXT];
-	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), &n->proof, err);
+	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), p->journal.counter, &n->proof, err);
 	if (r < 0)
 		return r;
 	if (n->proof.has_expires && n->proof.expires < vn_pull_time(p))

@@ -20,11 +20,12 @@ static int open_registry(struct vn_pull *p, struct vn_source **ret, struct vn_er
 	return vn_registry_source_open(&p->ref, &o, vn_pull_events(p), ret, err);
 }
 
-static int is_current(struct vn_pull *p, const struct vn_release *active, struct vn_err *err)
+static int is_current(struct vn_pull *p, struct vn_err *err)
 {
 	char called[200];
 	p->journal.waits[0] = 0;
 	int r = p->journal.update.step != VN_STEP_IDLE && !p->dry_run ? vn_pull_drop_update(p, err) : 0;
+	const struct vn_release *active = vn_journal_active(&p->journal);
 	if (r < 0)
 		return r;
 	p->report.outcome = VN_PULL_CURRENT;
@@ -86,7 +87,8 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	u->expires = n->proof.has_expires ? n->proof.expires : 0;
 	u->need = n->need;
 	vn_pull_private_name(p, &n->target.digest, u->release.name);
-	int r = n->import ? 0 : vn_pull_reserve(p, n->need, err);
+	uint64_t lies = vn_staging_bytes(p->staging);
+	int r = n->import ? 0 : vn_pull_reserve(p, n->need > lies ? n->need - lies : 0, u->before, err);
 	if (r != 0)
 		return r;
 	if (!again) {
@@ -227,11 +229,20 @@ static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 	if (vn_digest_equal(&held->manifest, &before))
 		prove_running(p, held, &n->proof);
 	if (vn_digest_equal(&held->manifest, &before))
-		return is_current(p, held, err);
+		return is_current(p, err);
 	if (p->dry_run)
 		return say_plan(p, n, true, err);
+	if (p->journal.update.step != VN_STEP_IDLE && vn_pull_drop_update(p, err) < 0)
+		return -(int)err->code;
 	int r = vn_pull_activate(p, &n->target.digest, vn_pull_active_event(p), err);
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
+}
+
+static int leave_alone(struct vn_pull *p, struct vn_err *err)
+{
+	p->report.outcome = VN_PULL_REFUSED_BEFORE;
+	snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
+	return vn_pull_say(p, err, "%s names what was refused or rolled back here before; it is left alone.", p->public_name);
 }
 
 /* There is news, and nothing has been decided about it. */
@@ -241,6 +252,12 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	bool same = false;
 	struct vn_release *held = NULL;
 	int r = vn_news_prove(p, n, err);
+	/* under another index, or another tag */
+	if (r == 0 && !p->now && vn_journal_is_wanting(&p->journal, &n->target.digest)) {
+		if (!n->import)
+			p->journal.refused = n->root.digest;
+		return leave_alone(p, err);
+	}
 	if (r == 0)
 		r = find_held(p, n, &held, err);
 	if (r < 0)
@@ -258,7 +275,7 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	if (r == 0)
 		r = same_image(p, n, &same, err);
 	if (r == 0 && same)
-		return is_current(p, vn_journal_active(&p->journal), err);
+		return is_current(p, err);
 	if (r == 0 && p->dry_run)
 		return say_plan(p, n, false, err);
 	if (r == 0)
@@ -286,7 +303,7 @@ static int learn_counter(struct vn_pull *p, const struct vn_news *n, struct vn_r
 	char called[200];
 	if (!p->keys || (*active->proof && !p->now))
 		return 0;
-	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), &proof, &why);
+	int r = vn_signed_by(n->channel, &n->root.digest, p->keys, vn_pull_time(p), 0, &proof, &why);
 	if (r < 0 && r != -VN_EREFUSED) {
 		*err = why;
 		return r;
@@ -312,15 +329,14 @@ static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 		p->journal.refused = (struct vn_digest){ "" };
 	if (active && vn_digest_equal(&active->channel, &n->root.digest) && !to_mend(p, active)) {
 		int r = learn_counter(p, n, active, err);
-		return r < 0 ? r : is_current(p, active, err);
+		return r < 0 ? r : is_current(p, err);
 	}
 	if (p->journal.pinned)
 		return vn_pull_waits(p, err, "this device is pinned to what runs");
-	if (active && !p->now && vn_digest_equal(&p->journal.refused, &n->root.digest)) {
-		p->report.outcome = VN_PULL_REFUSED_BEFORE;
-		snprintf(p->journal.waits, sizeof(p->journal.waits), "what %.180s names was refused here before", p->public_name);
-		return vn_pull_say(p, err, "%s names what was refused or rolled back here before; it is left alone.", p->public_name);
-	}
+	/* an order to leave it was one for what was left for; without that it is void */
+	bool left = vn_digest_equal(&p->journal.refused, &n->root.digest) && (active || !p->journal.refused_by_order);
+	if (left && !p->now)
+		return leave_alone(p, err);
 	return take_news(p, n, err);
 }
 
@@ -328,14 +344,21 @@ static int decide(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 static int poll_channel(struct vn_pull *p, struct vn_source *channel, bool import, struct vn_err *err)
 {
 	VN_AUTO(vn_news) n = { .channel = channel, .import = import };
-	int r = vn_pull_adopt(p, channel, err);
+	bool retagged = vn_pull_is_retagged(p);
+	int r = retagged ? 0 : vn_pull_adopt(p, channel, err);
 	if (r == 0)
 		r = vn_news_ask(p, &n, err);
 	if (r < 0)
 		return r;
 	if (!import)
 		p->journal.last_poll = vn_pull_time(p);
-	return decide(p, &n, err);
+	if (!import && vn_pull_clock() >= VN_CLOCK_SET)
+		p->journal.latest = p->journal.last_poll;
+	/* another tag is followed from the moment on that there is one */
+	snprintf(p->journal.reference, sizeof(p->journal.reference), "%s", p->public_name);
+	if (retagged)
+		r = vn_pull_adopt(p, channel, err);
+	return r < 0 ? r : decide(p, &n, err);
 }
 
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o)
@@ -351,7 +374,7 @@ static bool is_begun(struct vn_pull *p)
 {
 	const struct vn_update *u = &p->journal.update;
 	bool trusted = !p->keys || (vn_public_keys_have(p->keys, u->key) && (!u->expires || u->expires >= vn_pull_time(p)));
-	return u->step >= VN_STEP_VERIFIED && !p->dry_run && trusted;
+	return u->step >= VN_STEP_VERIFIED && !p->dry_run && trusted && !vn_pull_is_retagged(p);
 }
 
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */
@@ -398,7 +421,7 @@ static int judge(struct vn_pull *p, struct vn_err *err)
 	int r = vn_pull_adopt(p, NULL, err);
 	if (r == 0)
 		r = vn_pull_try(p, err);
-	if (r != -VN_EREFUSED || vn_digest_none(&p->journal.trial))
+	if (r == 0 || vn_digest_none(&p->journal.trial))
 		return r;
 	p->unhealthy = *err;
 	*err = (struct vn_err){ 0 };
@@ -414,6 +437,10 @@ static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 		r = judge(p, err);
 	if (r == 0 && p->config.nkeys)
 		r = vn_public_keys_open(p->config.keys, p->config.nkeys, &p->keys, err);
+	if (r == 0 && !p->now)
+		r = vn_pull_inhibited(p, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	/* a device that is pinned still tells that there is news */
 	if (r == 0 && !p->journal.pinned && is_begun(p)) {
 		r = finish_begun(p, err);

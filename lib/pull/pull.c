@@ -115,10 +115,12 @@ static bool any_unhealthy(const struct vn_journal *j)
 static int choose_release(struct vn_pull *p, const char *name, const struct vn_release **ret, struct vn_err *err)
 {
 	struct vn_journal *j = &p->journal;
-	const struct vn_release *found = name ? NULL : vn_journal_before(j);
+	const struct vn_release *found = name ? NULL : vn_journal_before(j, 0);
 	for (size_t i = 0; name && i < j->nreleases; i++) {
 		const struct vn_release *r = &j->releases[i];
-		if (!named(r, name))
+		/* one that is on its way goes with it */
+		bool arrives = !r->turn && vn_digest_equal(&r->manifest, &j->update.release.manifest);
+		if (!named(r, name) || arrives)
 			continue;
 		if (found)
 			return vn_fail(err, VN_EUSAGE, "\"%s\" may be %s or %s", name, found->manifest.text, r->manifest.text);
@@ -150,12 +152,17 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 		return vn_pull_say(p, err, "%s runs already.", vn_pull_called(from, called));
 	if (!vn_digest_equal(&p->journal.asked, &to->channel))
 		p->journal.refused = p->journal.asked;
+	bool by_order = p->journal.refused_by_order;
+	if (vn_digest_equal(&p->journal.refused, &asked) && !vn_digest_equal(&asked, &refused))
+		p->journal.refused_by_order = true;
 	/* an order given here may go below the counter */
 	p->allow_downgrade = true;
 	r = vn_pull_activate(p, &target, "rolled-back", err);
 	/* what did not happen leaves nothing refused; what went back at once has refused that one itself */
-	if (r < 0 && vn_digest_equal(&p->journal.active, &before) && vn_digest_equal(&p->journal.refused, &asked))
+	if (r < 0 && vn_digest_equal(&p->journal.active, &before) && vn_digest_equal(&p->journal.refused, &asked)) {
 		p->journal.refused = refused;
+		p->journal.refused_by_order = by_order;
+	}
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
 }
 
@@ -218,7 +225,8 @@ int vn_pull_gc(struct vn_pull *p, bool dry_run, struct vn_err *err)
 	if (r < 0)
 		return r;
 	p->report.dry_run = dry_run;
-	if (p->journal.update.step == VN_STEP_IDLE && !dry_run)
+	r = vn_pull_adopt(p, NULL, err);
+	if (r == 0 && p->journal.update.step == VN_STEP_IDLE && !dry_run)
 		r = vn_pull_clear_staging(p, err);
 	if (r == 0)
 		r = vn_pull_collect(p, dry_run, err);
@@ -259,7 +267,9 @@ static int verify_release(struct verifying *v, const struct vn_release *release,
 	char called[200], line[256];
 	struct vn_err why = { 0 };
 	int r = vn_pull_named(p, release, &why);
-	if (r == 0 && release->layers && vn_pull_open_release(p, release, &shelf, &image, &why) == 0) {
+	if (r == 0 && release->layers)
+		r = vn_pull_open_release(p, release, &shelf, &image, &why);
+	if (r == 0 && release->layers) {
 		const struct vn_incoming in = { &image, (size_t)release->base, release->name };
 		r = p->engine->ops->prove(p->engine, &in, strcmp(release->how, "adopted") != 0, &why);
 	}

@@ -50,10 +50,16 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 /* ---- gates.c */
 /* The run ends with that reason. */
 int vn_pull_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* 1: somebody wants no change at all now, of what runs neither. */
+int vn_pull_inhibited(struct vn_pull *p, struct vn_err *err);
 /* Gates that keep the network quiet altogether. 1: one is closed. */
 int vn_pull_closed(struct vn_pull *p, struct vn_err *err);
-/* That many bytes of an update are to come. 1: the money says no. Else it is reserved. */
-int vn_pull_reserve(struct vn_pull *p, uint64_t need, struct vn_err *err);
+/* That many bytes of an update are to come, and `before` did. 1: the money says no. Else it is reserved. */
+int vn_pull_reserve(struct vn_pull *p, uint64_t need, uint64_t before, struct vn_err *err);
+/* A check or health command found that release wanting: it is left alone until that is ordered. */
+void vn_pull_refuse(struct vn_pull *p, const struct vn_release *r);
+/* The state folder followed another tag until now; nothing is known of this one. */
+bool vn_pull_is_retagged(const struct vn_pull *p);
 
 /* ---- once.c */
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);

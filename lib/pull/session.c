@@ -55,6 +55,9 @@ static int read_journal(struct vn_pull *p, struct vn_err *err)
 static int check_identity(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_journal *j = &p->journal;
+	/* what never held anything belongs to nobody */
+	if (!j->nreleases && j->update.step == VN_STEP_IDLE)
+		j->reference[0] = j->repository[0] = j->engine[0] = j->folder[0] = 0;
 	if (*j->repository && p->repository && strcmp(j->repository, p->repository)) {
 		vn_fail(err, VN_EUSAGE, "%s follows %s, not %s", p->config.state, j->repository, p->repository);
 		return vn_hint(err, "Another image takes a state folder of its own: --state DIR.");
@@ -72,7 +75,8 @@ static int check_identity(struct vn_pull *p, struct vn_err *err)
 	if (folder)
 		snprintf(j->folder, sizeof(j->folder), "%s", folder);
 	snprintf(j->repository, sizeof(j->repository), "%s", p->repository);
-	snprintf(j->reference, sizeof(j->reference), "%s", p->public_name);
+	if (!*j->reference)
+		snprintf(j->reference, sizeof(j->reference), "%s", p->public_name);
 	snprintf(j->engine, sizeof(j->engine), "%s", p->config.engine);
 	return 0;
 }
@@ -82,10 +86,12 @@ static void settle_money(struct vn_pull *p)
 {
 	struct vn_journal *j = &p->journal;
 	int64_t start = vn_month_start(vn_pull_time(p), p->config.first_day);
-	if (start != j->month && start >= VN_CLOCK_SET) {
-		j->month = start;
+	/* a clock that goes back takes no money back; one that was years ahead does not keep it for years */
+	bool absurd = j->month > start + 400 * VN_DAY;
+	if (start > j->month && start >= VN_CLOCK_SET)
 		j->month_bytes = 0;
-	}
+	if ((start > j->month || absurd) && start >= VN_CLOCK_SET)
+		j->month = start;
 	if (!j->reserved)
 		return;
 	uint64_t have = vn_staging_bytes(p->staging), came = have > j->update.have ? have - j->update.have : 0;

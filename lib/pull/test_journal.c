@@ -76,15 +76,36 @@ static void test_round_trip(void)
 static void test_before(void)
 {
 	struct vn_journal *j = new_journal();
-	CHECK(!vn_journal_before(j));
+	CHECK(!vn_journal_before(j, 0));
 	for (size_t i = j->nreleases; i-- > 0;)
 		vn_journal_activate(j, &j->releases[i], 0);
 	CHECK_STR(vn_journal_active(j)->label, "iot-3");
-	CHECK_STR(vn_journal_before(j)->label, "iot-2");
+	CHECK_STR(vn_journal_before(j, 0)->label, "iot-2");
 	j->releases[1].unhealthy = true;
-	CHECK_STR(vn_journal_before(j)->label, "iot-1");
+	CHECK_STR(vn_journal_before(j, 0)->label, "iot-1");
 	j->releases[2].turn = 0;
-	CHECK(!vn_journal_before(j));
+	CHECK(!vn_journal_before(j, 0));
+	free(j);
+}
+
+static void test_wanting(void)
+{
+	struct vn_journal *j = calloc(1, sizeof(*j));
+	struct vn_digest d[20];
+	for (int i = 0; i < 20; i++) {
+		d[i] = digest_of(i);
+		CHECK(!vn_journal_is_wanting(j, &d[i]));
+		vn_journal_set_wanting(j, &d[i], true);
+		vn_journal_set_wanting(j, &d[i], true);
+		CHECK(vn_journal_is_wanting(j, &d[i]));
+	}
+	CHECK(vn_journal_is_wanting(j, &d[12]) && !vn_journal_is_wanting(j, &d[2]));
+	vn_journal_set_wanting(j, &d[15], false);
+	vn_journal_set_wanting(j, &d[2], false);
+	CHECK(!vn_journal_is_wanting(j, &d[15]) && vn_journal_is_wanting(j, &d[14]) && vn_journal_is_wanting(j, &d[16]));
+	for (int i = 0; i < 20; i++)
+		vn_journal_set_wanting(j, &d[i], false);
+	CHECK_STR(j->wanting, "");
 	free(j);
 }
 
@@ -192,6 +213,7 @@ int main(void)
 	RUN(test_round_trip);
 	RUN(test_releases);
 	RUN(test_before);
+	RUN(test_wanting);
 	RUN(test_history);
 	RUN(test_bad);
 	RUN(test_files);

@@ -117,10 +117,14 @@ int vn_pull_drop_update(struct vn_pull *p, struct vn_err *err)
 		vn_journal_remove(&p->journal, &r.manifest);
 		held = NULL;
 	}
-	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	/* should this run end in the middle, nothing is finished of it, and the next one goes on to drop it */
+	u->step = begun ? VN_STEP_PLANNED : VN_STEP_IDLE;
 	int rc = begun ? vn_pull_save(p, err) : 0;
 	if (rc == 0 && handed && !held && p->engine->ops->forget(p->engine, r.name, &why) < 0 &&
 	    why.code != VN_ENOTFOUND)
 		vn_warn(vn_pull_events(p), "%s stays in the engine: %s", r.name, why.text);
-	return rc < 0 ? rc : vn_pull_clear_staging(p, err);
+	if (rc == 0)
+		rc = vn_pull_clear_staging(p, err);
+	*u = (struct vn_update){ .step = VN_STEP_IDLE };
+	return rc;
 }

@@ -53,6 +53,22 @@ static bool on_trial(struct vn_pull *p)
 	return is;
 }
 
+/* That one, or else the last before it that can still be run. */
+static struct vn_release *find_whole(struct vn_pull *p, struct vn_release *r)
+{
+	struct vn_err why = { 0 };
+	if (!r)
+		r = vn_journal_before(&p->journal, 0);
+	for (; r; r = vn_journal_before(&p->journal, r->turn)) {
+		char called[200];
+		why = (struct vn_err){ 0 };
+		if (!vn_pull_is_damage(vn_pull_whole(p, r, &why)))
+			return r;
+		vn_warn(vn_pull_events(p), "%s cannot be gone back to: %s", vn_pull_called(r, called), why.text);
+	}
+	return NULL;
+}
+
 static int go_back(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_release *bad = vn_journal_release(&p->journal, &p->journal.trial);
@@ -61,15 +77,14 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 	struct vn_err why = *err, ignored = { 0 };
 	if (bad)
 		bad->unhealthy = true;
-	if (!good)
-		good = vn_journal_before(&p->journal);
+	good = find_whole(p, good);
 	if (!good) {
 		vn_fail(err, VN_EREFUSED, "%s is not healthy, and there is none to go back to: %.400s",
 			bad ? vn_pull_called(bad, a) : "the new release", why.text);
 		return vn_hint(err, "It stays; each poll asks for its health again, and takes the release after it.");
 	}
 	if (bad)
-		p->journal.refused = bad->channel;
+		vn_pull_refuse(p, bad);
 	p->journal.back = good->manifest;
 	vn_pull_save(p, &ignored);
 	int r = give_name(p, good, err);
@@ -84,6 +99,17 @@ static int go_back(struct vn_pull *p, struct vn_err *err)
 		       vn_pull_called(good, b), why.text);
 }
 
+/* A command of the release itself, and not of the device. */
+static bool is_in_image(struct vn_pull *p, const char *program)
+{
+	VN_AUTO_FREE char *folder = NULL;
+	struct vn_err ignored = { 0 };
+	if (strcmp(p->config.engine, "rootfs") || !p->config.endpoint || vn_fs_absolute(p->config.endpoint, &folder, &ignored) < 0)
+		return false;
+	size_t n = strlen(folder);
+	return !strncmp(program, folder, n) && program[n] == '/';
+}
+
 int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_release *r = vn_journal_active(&p->journal);
@@ -91,9 +117,12 @@ int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 		return 0;
 	int rc = vn_pull_run_counted(p, &p->config.health, "health", r, p->public_name, &p->journal.starts, p->journal.start_boot, err);
 	/* what kept the command from being asked says nothing about the release */
+	if (rc == -VN_EREFUSED || (rc == -VN_EIO && is_in_image(p, p->config.health.argv[0])))
+		return go_back(p, err);
 	if (rc < 0)
-		return rc == -VN_EREFUSED ? go_back(p, err) : vn_wrap(err, "the health command");
+		return vn_wrap(err, "the health command");
 	r->healthy = true;
+	vn_journal_set_wanting(&p->journal, &r->manifest, false);
 	r->unhealthy = false;
 	end_trial(p);
 	return vn_pull_save(p, err);
@@ -103,7 +132,7 @@ int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 static void take_on_trial(struct vn_journal *j, const struct vn_digest *now, bool judged)
 {
 	const struct vn_release *before = vn_journal_active(j);
-	bool doubted = before && vn_digest_equal(&before->manifest, &j->trial) && !before->healthy;
+	bool doubted = before && (before->unhealthy || (vn_digest_equal(&before->manifest, &j->trial) && !before->healthy));
 	if (!judged)
 		j->back = (struct vn_digest){ "" };
 	else if (before && !doubted)

@@ -120,12 +120,27 @@ static int64_t first_time(struct vn_pull *p)
 	return now + vn_splay(name, p->config.splay);
 }
 
+/* What a person has to put right is told at once, and not after each sleep. */
+static int check_orders(struct vn_pull *p, struct vn_err *err)
+{
+	struct vn_public_keys *keys = NULL;
+	int r = p->public_name ? 0 : vn_pull_look(p, err);
+	if (r == 0 && !p->public_name && !*p->journal.reference)
+		r = vn_fail(err, VN_EUSAGE, "there is no image to follow: name it, or set \"reference\" in the configuration");
+	if (r == 0 && p->config.nkeys)
+		r = vn_public_keys_open(p->config.keys, p->config.nkeys, &keys, err);
+	vn_public_keys_close(keys);
+	return r;
+}
+
 int vn_pull_watch(struct vn_pull *p, int (*tick)(void *user, int result, const struct vn_err *why), void *user, struct vn_err *err)
 {
 	VN_AUTO_CLOSE int watching = -1;
 	VN_AUTO_CLOSE int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	const struct vn_pull_once_options once = { .size = sizeof(once) };
-	int r = vn_fs_mkdirs(p->config.state, 0700, err);
+	int r = check_orders(p, err);
+	if (r == 0)
+		r = vn_fs_mkdirs(p->config.state, 0700, err);
 	if (r == 0)
 		r = open_locked(p, &watching, err);
 	if (r == 0 && (notify < 0 || inotify_add_watch(notify, p->config.state, IN_CREATE | IN_MOVED_TO) < 0))
@@ -139,6 +154,10 @@ int vn_pull_watch(struct vn_pull *p, int (*tick)(void *user, int result, const s
 			return r;
 		int result = vn_pull_once(p, &once, &why);
 		next = vn_pull_next_time(p, result < 0);
+		if (result == -VN_EUSAGE) {
+			*err = why;
+			return result;
+		}
 		if (tick && tick(user, result, &why))
 			return 0;
 	}

@@ -263,13 +263,13 @@ const struct vn_found *vn_found_best(const struct vn_found_list *list, int64_t n
 }
 
 int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms, int64_t now,
-		  struct vn_found_list *ret, struct vn_err *err)
+		  uint64_t at_least, struct vn_found_list *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
 	struct look l = { source, digest, keys, &found };
 	int rc = look_tag(&l, err);
 	const struct vn_found *best = vn_found_best(&found, now);
-	if (rc == 0 && (forms || !best || is_over(&best->claim, now)))
+	if (rc == 0 && (forms || !best || is_over(&best->claim, now) || best->claim.release < at_least))
 		rc = look_bundles(&l, err);
 	if (rc < 0)
 		return vn_wrap(err, "signatures of %s", source->ref.text);
@@ -302,10 +302,10 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 }
 
 int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, int64_t now,
-		 struct vn_signed *ret, struct vn_err *err)
+		 uint64_t at_least, struct vn_signed *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_found_list) found = { .n = 0 };
-	int rc = vn_found_look(source, digest, keys, false, now, &found, err);
+	int rc = vn_found_look(source, digest, keys, false, now, at_least, &found, err);
 	if (rc < 0)
 		return rc;
 	const struct vn_found *best = vn_found_best(&found, now);

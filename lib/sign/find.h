@@ -20,10 +20,10 @@ struct vn_found_list {
 	size_t n, cap;
 };
 void vn_found_list_release(struct vn_found_list *list);
-/* `forms`: both of them, whatever is found; without it the bundles are only asked for when no good one that lasts at `now` was under the
- * tag. What is wrong with a signature is its reason and no failure. */
+/* `forms`: both of them, whatever is found; without it the bundles are only asked for when no good one that lasts at `now` and has the
+ * release `at_least` was under the tag. What is wrong with a signature is its reason and no failure. */
 int vn_found_look(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, bool forms, int64_t now,
-		  struct vn_found_list *ret, struct vn_err *err);
+		  uint64_t at_least, struct vn_found_list *ret, struct vn_err *err);
 /* Of the good ones that last at `now` (0: whenever), else of all good ones, the one with the highest release, then the one that lasts
  * longest; NULL: none is good. */
 const struct vn_found *vn_found_best(const struct vn_found_list *list, int64_t now);

@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vn_digest digest;
 	if (!source || vn_digest_of("image", 5, &digest, &err) < 0)
 		return 0;
-	if (vn_found_look(source, &digest, &keys, true, 0, &found, &err) == 0 && vn_found_best(&found, 0))
+	if (vn_found_look(source, &digest, &keys, true, 0, 0, &found, &err) == 0 && vn_found_best(&found, 0))
 		abort();
 	add(data, size);
 	return 0;

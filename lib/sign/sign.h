@@ -20,9 +20,9 @@ struct vn_signed {
 };
 /* Whether what `source` keeps beside it has a good signature over `digest` by one of the keys; of several good ones the one
  * with the highest release, and of those the one that lasts longest; but first of all one that lasts at `now` (seconds since 1970;
- * 0: whenever): whether it does is for the caller to look at. Costs one request for the classic tag when it carries its
- * payload, and only when no good one is there asks for referrers. VN_EREFUSED: there is no signature at all, or none by these
- * keys (the text says which). VN_ENETWORK as usual. */
+ * 0: whenever): whether it does is for the caller to look at. Costs one request for the classic tag when it
+ * carries its payload, and only when no good one with the release `at_least` is there asks for referrers. VN_EREFUSED: there is no
+ * signature at all, or none by these keys (the text says which). VN_ENETWORK as usual. */
 int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, int64_t now,
-		 struct vn_signed *ret, struct vn_err *err);
+		 uint64_t at_least, struct vn_signed *ret, struct vn_err *err);
 #endif

@@ -36,7 +36,7 @@ static int look(struct place *p, const char *pem, const struct vn_digest *digest
 {
 	VN_AUTO_SOURCE *source = place_source(p, "1");
 	struct vn_public_keys *keys = public_keys(pem);
-	int rc = vn_signed_by(source, digest, keys, 0, ret, err);
+	int rc = vn_signed_by(source, digest, keys, 0, 0, ret, err);
 	vn_public_keys_close(keys);
 	return rc;
 }
@@ -362,7 +362,7 @@ static void test_one_request(void)
 	fake_world_open(&w, script);
 	struct vn_source *source = fake_source(&w, "a@" IMAGE);
 	struct vn_public_keys *keys = public_keys(P256_PUB);
-	CHECK_OK(vn_signed_by(source, &digest, keys, 0, &s, &err), &err);
+	CHECK_OK(vn_signed_by(source, &digest, keys, 0, 0, &s, &err), &err);
 	CHECK_EQ(s.release, 3);
 	vn_source_close(source);
 	vn_public_keys_close(keys);

@@ -154,9 +154,13 @@ p import "$run_dir/same"
 is "a stick with what runs" "$(outcome)" current
 p once
 is "does not make it forget that" "$(outcome)" refused-before
+has_releases 1 thin-2
+p rollback
+p once
+is "what was left by order is left alone" "$(outcome)" refused-before
 rm -r "$endpoint"
 p once
-is "but a device with nothing takes what there is" "$(runs)" "$three"
+is "but a device with nothing takes what there is" "$(runs)" "$two"
 
 has_releases thin-2
 "$veneer" copy -q "$app:thin-2" "oci:$run_dir/2:prod" >/dev/null
