@@ -237,6 +237,8 @@ engine_up() {
 # As the power goes: no word of farewell.
 engine_down() {
     local file pid d=$run_dir/$engine
+    # what was started for a program that was killed goes with the power
+    pkill -KILL -f -- "--address $d/sock" 2>/dev/null || true
     if [ "$engine" = podman ]; then
         podman_processes KILL
         drop_mounts "$device"
