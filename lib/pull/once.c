@@ -232,7 +232,8 @@ static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 		return is_current(p, err);
 	if (p->dry_run)
 		return say_plan(p, n, true, err);
-	if (p->journal.update.step != VN_STEP_IDLE && vn_pull_drop_update(p, err) < 0)
+	const struct vn_update *u = &p->journal.update;
+	if (u->step != VN_STEP_IDLE && !vn_digest_equal(&u->release.manifest, &n->target.digest) && vn_pull_drop_update(p, err) < 0)
 		return -(int)err->code;
 	int r = vn_pull_activate(p, &n->target.digest, vn_pull_active_event(p), err);
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
@@ -377,6 +378,19 @@ static bool is_begun(struct vn_pull *p)
 	return u->step >= VN_STEP_VERIFIED && !p->dry_run && trusted && !vn_pull_is_retagged(p);
 }
 
+/* Somebody gave the name to an image that this device knows nothing of: the registry is asked for it before anything takes its place. */
+static bool runs_unknown(struct vn_pull *p)
+{
+	const struct vn_journal *j = &p->journal;
+	struct vn_held held = { .ndiff_ids = 0 };
+	struct vn_err ignored = { 0 };
+	bool agree, known = vn_pull_look_running(p, &held, &agree, &ignored) < 0 || vn_digest_equal(&held.image, &j->update.release.image);
+	for (size_t i = 0; !known && i < j->nreleases; i++)
+		known = vn_digest_equal(&held.image, &j->releases[i].image);
+	vn_held_release(&held);
+	return !known;
+}
+
 /* A folder or an archive; the tag that is followed if it is in it, else its only image. */
 static int open_file(struct vn_pull *p, const char *file, struct vn_source **ret, struct vn_err *err)
 {
@@ -442,7 +456,7 @@ static int poll_once(struct vn_pull *p, const char *file, struct vn_err *err)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	/* a device that is pinned still tells that there is news */
-	if (r == 0 && !p->journal.pinned && is_begun(p)) {
+	if (r == 0 && !p->journal.pinned && is_begun(p) && !runs_unknown(p)) {
 		r = finish_begun(p, err);
 		bool given_up = vn_pull_is_damage(r) && p->journal.update.step == VN_STEP_PLANNED;
 		if (given_up) {

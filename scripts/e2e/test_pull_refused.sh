@@ -114,6 +114,15 @@ rm "$run_dir/inhibit"
 p once
 is "and no longer" "$rc $(runs)" "0 $two"
 
+# ---- somebody puts another image there while an update is begun
+"$veneer" copy -q "$(reg reg)/device/app:2" "$app:other" >/dev/null
+has_releases 1
+sealed thin-2
+"$veneer" copy -q --move-tag "$app:other" "oci:$endpoint:prod" >/dev/null
+conf "$wanting_health"
+p once
+is "what they put there is what is gone back to" "$rc $(runs)" "1 $(manifest_digest reg device/tiny other)"
+
 # ---- a first command that was wrong
 fresh
 rc=0
