@@ -43,7 +43,8 @@ for version in 1 2 3; do
 done
 build small-article -f "$here/scene/Dockerfile.article" --build-arg OLD="$(reg reg)/tempanomaly:small-1" \
     --build-arg NEW="$(reg reg)/tempanomaly:small-2" "$here/scene"
-for tag in 1 2 3 article; do on ci rmi "$(reg reg)/tempanomaly:small-$tag" >/dev/null; done
+# a container that was run with --rm may still be on its way out
+for tag in 1 2 3 article; do on ci rmi -f "$(reg reg)/tempanomaly:small-$tag" >/dev/null; done
 {
     printf 'small %s\n' "$hash"
     cat "$run_dir/manifest"
