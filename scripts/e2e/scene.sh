@@ -69,7 +69,7 @@ publish() {
     step "push $ref"
     on ci tag "$ref" "$(reg reg)/$ref"
     on ci push --quiet "$(reg reg)/$ref" >/dev/null
-    on ci rmi -f "$(reg reg)/$ref" >/dev/null
+    on ci rmi "$(reg reg)/$ref" >/dev/null
     skopeo --insecure-policy copy --quiet --src-tls-verify=false \
         "docker://$(reg reg)/$ref" "oci:$world_dir/oci/$repo:$tag" >/dev/null
     id=$(on ci create "$ref")
