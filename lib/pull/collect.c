@@ -120,31 +120,19 @@ static int each_blob(const char *dir, int (*visit)(void *user, int at, const cha
 }
 
 struct collecting {
+	const char *dir;
 	const struct needed *needed;
 	bool dry_run;
 	void (*tell)(void *user, const char *digest, uint64_t bytes);
 	void *user;
 };
 
-static int collect_one(void *user, int at, const char *name, uint64_t size, struct vn_err *err)
-{
-	const struct collecting *c = user;
-	char digest[VN_DIGEST_TEXT];
-	if (strlen(name) != 64 || is_needed(c->needed, name))
-		return 0;
-	if (!c->dry_run && unlinkat(at, name, 0) < 0 && errno != ENOENT)
-		return vn_fail_sys(err, VN_EIO, "cannot remove the blob %s", name);
-	snprintf(digest, sizeof(digest), "sha256:%s", name);
-	if (c->tell)
-		c->tell(c->user, digest, size);
-	return 0;
-}
-
-static int remove_blob(struct collecting *c, const char *dir, const struct vn_digest *digest, struct vn_err *err)
+/* Unless it is needed. */
+static int remove_blob(const struct collecting *c, const struct vn_digest *digest, struct vn_err *err)
 {
 	VN_AUTO_FREE char *path = NULL;
 	struct stat st;
-	int r = vn_shelf_path(dir, digest, &path, err);
+	int r = vn_shelf_path(c->dir, digest, &path, err);
 	if (r < 0 || is_needed(c->needed, vn_digest_hex(digest)) || stat(path, &st) < 0)
 		return r;
 	if (!c->dry_run && unlink(path) < 0 && errno != ENOENT)
@@ -154,13 +142,24 @@ static int remove_blob(struct collecting *c, const char *dir, const struct vn_di
 	return 0;
 }
 
+static int collect_one(void *user, int at, const char *name, uint64_t size, struct vn_err *err)
+{
+	struct vn_digest digest;
+	(void)at;
+	(void)size;
+	if (strlen(name) != 64)
+		return 0;
+	snprintf(digest.text, sizeof(digest.text), "sha256:%s", name);
+	return remove_blob(user, &digest, err);
+}
+
 /* The manifest goes last, so that a run that is killed can be repeated. */
-static int remove_only(struct collecting *c, const char *dir, struct vn_source *shelf, const struct vn_digest *only, struct vn_err *err)
+static int remove_only(const struct collecting *c, struct vn_source *shelf, const struct vn_digest *only, struct vn_err *err)
 {
 	VN_AUTO(needed) its = { 0 };
 	int r = need_manifest(&its, shelf, only, 0, 0, err);
 	for (size_t i = its.n; r == 0 && i-- > 0;)
-		r = remove_blob(c, dir, &its.list[i], err);
+		r = remove_blob(c, &its.list[i], err);
 	return r;
 }
 
@@ -181,10 +180,10 @@ int vn_shelf_collect(const char *dir, const struct vn_shelf_keep *keep, size_t n
 	int r = vn_shelf_open(dir, NULL, &shelf, err);
 	if (r == 0)
 		r = need_what_stays(&x, dir, keep, n, shelf, dry_run ? only : NULL, err);
-	struct collecting c = { &x, dry_run, tell, user };
+	struct collecting c = { dir, &x, dry_run, tell, user };
 	if (r < 0)
 		return r;
-	return only ? remove_only(&c, dir, shelf, only, err) : each_blob(dir, collect_one, &c, err);
+	return only ? remove_only(&c, shelf, only, err) : each_blob(dir, collect_one, &c, err);
 }
 
 static bool is_brought(const char *name, struct vn_digest *ret)
@@ -215,7 +214,7 @@ int vn_shelf_take_back(const char *dir, const char *staging, const struct vn_she
 	VN_AUTO_SOURCE *shelf = NULL;
 	VN_AUTO(needed) brought = { 0 };
 	VN_AUTO(needed) x = { 0 };
-	struct collecting c = { &x, false, tell, user };
+	const struct collecting c = { dir, &x, false, tell, user };
 	int r = list_brought(staging, &brought, err);
 	if (r < 0 || !brought.n)
 		return r;
@@ -223,7 +222,7 @@ int vn_shelf_take_back(const char *dir, const char *staging, const struct vn_she
 	if (r == 0)
 		r = need_what_stays(&x, dir, keep, n, shelf, NULL, err);
 	for (size_t i = 0; r == 0 && i < brought.n; i++)
-		r = remove_blob(&c, dir, &brought.list[i], err);
+		r = remove_blob(&c, &brought.list[i], err);
 	return r;
 }
 

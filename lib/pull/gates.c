@@ -4,7 +4,6 @@
 #include "util/num.h"
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 int vn_pull_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...)
 {
@@ -64,19 +63,4 @@ int vn_pull_reserve(struct vn_pull *p, uint64_t need, uint64_t before, struct vn
 		return 0;
 	}
 	return r < 0 ? r : 1;
-}
-
-void vn_pull_refuse(struct vn_pull *p, const struct vn_release *r)
-{
-	vn_journal_set_wanting(&p->journal, &r->manifest, true);
-	/* of what came from a file the reference knows nothing */
-	if (!strcmp(r->how, "import"))
-		return;
-	p->journal.refused = r->channel;
-	p->journal.refused_by_order = false;
-}
-
-bool vn_pull_is_retagged(const struct vn_pull *p)
-{
-	return *p->journal.reference && strcmp(p->journal.reference, p->public_name);
 }

@@ -29,6 +29,11 @@ int vn_pull_open_release(struct vn_pull *p, const struct vn_release *r, struct v
 	return 0;
 }
 
+bool vn_pull_is_damage(int r)
+{
+	return r == -VN_EDIGEST || r == -VN_EFORMAT || r == -VN_ELIMIT || r == -VN_EUNSAFE || r == -VN_ENOTFOUND;
+}
+
 int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err)
 {
 	struct vn_held held = { .ndiff_ids = 0 };
@@ -156,7 +161,7 @@ static int seal(struct vn_pull *p, struct vn_err *err)
 }
 
 /* ---- check */
-/* What was found wanting is left alone until the reference names something else. */
+/* What was found wanting is left alone from then on. */
 static int reject(struct vn_pull *p, struct vn_err *err)
 {
 	struct vn_err why = { 0 }, kept = *err;

@@ -87,8 +87,8 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	u->expires = n->proof.has_expires ? n->proof.expires : 0;
 	u->need = n->need;
 	vn_pull_private_name(p, &n->target.digest, u->release.name);
-	uint64_t lies = vn_staging_bytes(p->staging);
-	int r = n->import ? 0 : vn_pull_reserve(p, n->need > lies ? n->need - lies : 0, u->before, err);
+	u->have = vn_staging_bytes(p->staging);
+	int r = n->import ? 0 : vn_pull_reserve(p, n->need > u->have ? n->need - u->have : 0, u->before, err);
 	if (r != 0)
 		return r;
 	if (!again) {
@@ -100,16 +100,10 @@ static int plan(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 	if (r < 0)
 		return r;
 	u->step = VN_STEP_FETCHING;
-	u->have = vn_staging_bytes(p->staging);
 	r = vn_pull_save(p, err);
 	if (r == 0)
 		vn_pull_tell(p, "fetching", &u->release, n->has_delta ? "delta" : "full", n->need);
 	return r;
-}
-
-bool vn_pull_is_damage(int r)
-{
-	return r == -VN_EDIGEST || r == -VN_EFORMAT || r == -VN_ELIMIT || r == -VN_EUNSAFE || r == -VN_ENOTFOUND;
 }
 
 /* Of a file that holds nothing else; there is no image to take instead. */
@@ -210,7 +204,7 @@ static int find_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 	struct vn_err why = { 0 };
 	int r = held ? vn_pull_whole(p, held, &why) : 0;
 	*ret = r == 0 ? held : NULL;
-	if (r < 0 && r != -VN_EDIGEST && r != -VN_ENOTFOUND) {
+	if (r < 0 && !vn_pull_is_damage(r)) {
 		*err = why;
 		return r;
 	}
@@ -226,10 +220,10 @@ static int take_held(struct vn_pull *p, const struct vn_news *n, struct vn_relea
 	held->channel = n->root.digest;
 	if (n->proof.has_release)
 		held->counter = n->proof.release;
-	if (vn_digest_equal(&held->manifest, &before))
+	if (vn_digest_equal(&held->manifest, &before)) {
 		prove_running(p, held, &n->proof);
-	if (vn_digest_equal(&held->manifest, &before))
 		return is_current(p, err);
+	}
 	if (p->dry_run)
 		return say_plan(p, n, true, err);
 	const struct vn_update *u = &p->journal.update;
@@ -291,8 +285,7 @@ static int take_news(struct vn_pull *p, struct vn_news *n, struct vn_err *err)
 static bool to_mend(struct vn_pull *p, const struct vn_release *active)
 {
 	struct vn_err why = { 0 };
-	int r = p->now && !p->journal.pinned ? vn_pull_whole(p, active, &why) : 0;
-	return r == -VN_EDIGEST || r == -VN_ENOTFOUND;
+	return p->now && !p->journal.pinned && vn_pull_is_damage(vn_pull_whole(p, active, &why));
 }
 
 /* What runs may have come before keys were asked for: once, and whenever that is ordered, its signature is looked at for the counter that

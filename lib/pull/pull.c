@@ -27,19 +27,21 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 	return r < 0 ? r : vn_asprintf(&p->repository, err, "%s/%s", p->ref.registry, p->ref.repository);
 }
 
+static int check_places(const struct vn_pull_config *c, struct vn_err *err)
+{
+	struct stat st;
+	if (stat(c->state, &st) == 0 && !S_ISDIR(st.st_mode))
+		return vn_fail(err, VN_EUSAGE, "%s is not a folder, and the state of this device would be in one", c->state);
+	if (!strcmp(c->engine, "oci") && !c->endpoint)
+		return vn_fail(err, VN_EUSAGE, "the engine oci needs the folder of its layout: --endpoint DIR");
+	return vn_engine_known(c->engine, err);
+}
+
 static int set_paths(struct vn_pull *p, struct vn_err *err)
 {
 	const char *state = p->config.state;
 	bool own = !strcmp(p->config.engine, "oci");
-	struct stat st;
-	int r = vn_engine_known(p->config.engine, err);
-	if (r < 0)
-		return r;
-	if (stat(state, &st) == 0 && !S_ISDIR(st.st_mode))
-		return vn_fail(err, VN_EUSAGE, "%s is not a folder, and the state of this device would be in one", state);
-	if (own && !p->config.endpoint)
-		return vn_fail(err, VN_EUSAGE, "the engine oci needs the folder of its layout: --endpoint DIR");
-	r = own ? vn_strdup(p->config.endpoint, &p->shelf, err) : vn_asprintf(&p->shelf, err, "%s/store", state);
+	int r = own ? vn_strdup(p->config.endpoint, &p->shelf, err) : vn_asprintf(&p->shelf, err, "%s/store", state);
 	if (r == 0)
 		r = vn_asprintf(&p->staging, err, "%s/staging", state);
 	if (r == 0)
@@ -64,6 +66,8 @@ int vn_pull_open(const struct vn_pull_options *options, struct vn_pull **ret, st
 	r = vn_pull_config_read(options, &p->config, err);
 	if (r == 0 && p->config.reference)
 		r = vn_pull_follow(p, p->config.reference, err);
+	if (r == 0)
+		r = check_places(&p->config, err);
 	if (r == 0)
 		r = set_paths(p, err);
 	if (r < 0) {
@@ -147,21 +151,22 @@ static int roll_back(struct vn_pull *p, const char *name, struct vn_err *err)
 	int r = choose_release(p, name, &to, err);
 	if (r < 0)
 		return r;
-	const struct vn_digest target = to->manifest, before = p->journal.active, refused = p->journal.refused, asked = p->journal.asked;
+	struct vn_journal *j = &p->journal;
+	const struct vn_digest target = to->manifest, before = j->active, refused = j->refused;
 	if (from && vn_digest_equal(&from->manifest, &target))
 		return vn_pull_say(p, err, "%s runs already.", vn_pull_called(from, called));
-	if (!vn_digest_equal(&p->journal.asked, &to->channel))
-		p->journal.refused = p->journal.asked;
-	bool by_order = p->journal.refused_by_order;
-	if (vn_digest_equal(&p->journal.refused, &asked) && !vn_digest_equal(&asked, &refused))
-		p->journal.refused_by_order = true;
+	bool leaves = !vn_digest_equal(&j->asked, &to->channel) && !vn_digest_equal(&j->asked, &refused), by_order = j->refused_by_order;
+	if (leaves) {
+		j->refused = j->asked;
+		j->refused_by_order = true;
+	}
 	/* an order given here may go below the counter */
 	p->allow_downgrade = true;
 	r = vn_pull_activate(p, &target, "rolled-back", err);
 	/* what did not happen leaves nothing refused; what went back at once has refused that one itself */
-	if (r < 0 && vn_digest_equal(&p->journal.active, &before) && vn_digest_equal(&p->journal.refused, &asked)) {
-		p->journal.refused = refused;
-		p->journal.refused_by_order = by_order;
+	if (r < 0 && leaves && vn_digest_equal(&j->active, &before) && vn_digest_equal(&j->refused, &j->asked)) {
+		j->refused = refused;
+		j->refused_by_order = by_order;
 	}
 	return r < 0 ? r : vn_pull_say_updated(p, &before, false, err);
 }
@@ -259,6 +264,18 @@ static void tell_blob(void *user, const char *digest, uint64_t bytes, const char
 		vn_pull_find(v->p, line, problem, bytes, &v->err);
 }
 
+/* What came of looking at one thing; what only the engine could have said ends the run. */
+static int count(struct verifying *v, const char *what, int r, const struct vn_err *why, struct vn_err *err)
+{
+	if (r == -VN_ENETWORK || r == -VN_ENOMEM) {
+		*err = *why;
+		return r;
+	}
+	v->bad += r < 0;
+	v->sound += r == 0;
+	return vn_pull_find(v->p, what, r < 0 ? why->text : "", 0, err);
+}
+
 static int verify_release(struct verifying *v, const struct vn_release *release, struct vn_err *err)
 {
 	struct vn_pull *p = v->p;
@@ -273,14 +290,8 @@ static int verify_release(struct verifying *v, const struct vn_release *release,
 		const struct vn_incoming in = { &image, (size_t)release->base, release->name };
 		r = p->engine->ops->prove(p->engine, &in, strcmp(release->how, "adopted") != 0, &why);
 	}
-	if (r == -VN_ENETWORK || r == -VN_ENOMEM) {
-		*err = why;
-		return r;
-	}
 	snprintf(line, sizeof(line), "release %s", vn_pull_called(release, called));
-	v->bad += r < 0;
-	v->sound += r == 0;
-	return vn_pull_find(p, line, r < 0 ? why.text : "", 0, err);
+	return count(v, line, r, &why, err);
 }
 
 /* The engine runs what the journal says. */
@@ -297,13 +308,7 @@ static int verify_running(struct verifying *v, struct vn_err *err)
 	if (r == 0 && (!agree || !vn_digest_equal(&held.image, &active->image)))
 		r = vn_fail(&why, VN_EDIGEST, "it is not what the journal says");
 	vn_held_release(&held);
-	if (r == -VN_ENETWORK || r == -VN_ENOMEM) {
-		*err = why;
-		return r;
-	}
-	v->bad += r < 0;
-	v->sound += r == 0;
-	return vn_pull_find(p, "what runs", r < 0 ? why.text : "", 0, err);
+	return count(v, "what runs", r, &why, err);
 }
 
 static int verify_all(struct vn_pull *p, struct vn_err *err)

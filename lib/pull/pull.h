@@ -50,27 +50,23 @@ int vn_pull_follow(struct vn_pull *p, const char *reference, struct vn_err *err)
 /* ---- gates.c */
 /* The run ends with that reason. */
 int vn_pull_waits(struct vn_pull *p, struct vn_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* 1: somebody wants no change at all now, of what runs neither. */
+/* 1: somebody wants nothing to change now, what is begun included. */
 int vn_pull_inhibited(struct vn_pull *p, struct vn_err *err);
 /* Gates that keep the network quiet altogether. 1: one is closed. */
 int vn_pull_closed(struct vn_pull *p, struct vn_err *err);
 /* That many bytes of an update are to come, and `before` did. 1: the money says no. Else it is reserved. */
 int vn_pull_reserve(struct vn_pull *p, uint64_t need, uint64_t before, struct vn_err *err);
-/* A check or health command found that release wanting: it is left alone until that is ordered. */
-void vn_pull_refuse(struct vn_pull *p, const struct vn_release *r);
-/* The state folder followed another tag until now; nothing is known of this one. */
-bool vn_pull_is_retagged(const struct vn_pull *p);
 
 /* ---- once.c */
 void vn_pull_take_options(struct vn_pull *p, const struct vn_pull_once_options *o);
-/* That failure says that bytes are not what they should be, or not there; and nothing of the machine or the network. */
-bool vn_pull_is_damage(int r);
 /* What runs now, and what did `before`; `came`: it was not held here. */
 int vn_pull_say_updated(struct vn_pull *p, const struct vn_digest *before, bool came, struct vn_err *err);
 
 /* ---- session.c: one run over the state folder */
 /* Lock, folders, journal, engine; what an interrupted run left is put right. VN_ENETWORK when another run has the lock. */
 int vn_pull_begin(struct vn_pull *p, const char *verb, struct vn_err *err);
+/* The state folder followed another tag until now; nothing is known of this one. */
+bool vn_pull_is_retagged(const struct vn_pull *p);
 /* The journal, then the status and metrics files; a dry run changes neither. */
 int vn_pull_save(struct vn_pull *p, struct vn_err *err);
 /* What the run came to: error or none goes into the journal; lock and engine are let go. Returns r. */
@@ -126,6 +122,8 @@ int vn_pull_keep(struct vn_pull *p, const char *name, struct vn_err *err);
 /* ---- handover.c */
 /* From VERIFIED on: engine, check, switch, keep, collect. No network. */
 int vn_pull_hand_over(struct vn_pull *p, struct vn_err *err);
+/* That failure says that bytes are not what they should be, or not there; and nothing of the machine or the network. */
+bool vn_pull_is_damage(int r);
 /* The engine has that image under the release's private name: VN_ENOTFOUND or VN_EDIGEST when not. */
 int vn_pull_named(struct vn_pull *p, const struct vn_release *r, struct vn_err *err);
 /* A release that is held can still be run: VN_ENOTFOUND or VN_EDIGEST when not. Files are not hashed. */
@@ -143,6 +141,8 @@ int vn_pull_switched(struct vn_pull *p, struct vn_release *r, const char *how, s
 /* The health of an active release on trial: a kill or a power cut may have ended its trial, or it never passed. Unhealthy: VN_EREFUSED,
  * and back to what ran before, or it stays on trial when nothing did. */
 int vn_pull_try(struct vn_pull *p, struct vn_err *err);
+/* A check or health command found that release wanting: it is left alone until that is ordered. */
+void vn_pull_refuse(struct vn_pull *p, const struct vn_release *r);
 /* "active", or "staged" when somebody else decides when it is started. */
 const char *vn_pull_active_event(const struct vn_pull *p);
 

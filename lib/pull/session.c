@@ -81,6 +81,11 @@ static int check_identity(struct vn_pull *p, struct vn_err *err)
 	return 0;
 }
 
+bool vn_pull_is_retagged(const struct vn_pull *p)
+{
+	return *p->journal.reference && strcmp(p->journal.reference, p->public_name);
+}
+
 /* What was reserved by a run that did not come to its end counts as far as its bytes arrived. */
 static void settle_money(struct vn_pull *p)
 {

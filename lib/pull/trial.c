@@ -53,15 +53,24 @@ static bool on_trial(struct vn_pull *p)
 	return is;
 }
 
+void vn_pull_refuse(struct vn_pull *p, const struct vn_release *r)
+{
+	vn_journal_set_wanting(&p->journal, &r->manifest, true);
+	/* of what came from a file the reference knows nothing */
+	if (!strcmp(r->how, "import"))
+		return;
+	p->journal.refused = r->channel;
+	p->journal.refused_by_order = false;
+}
+
 /* That one, or else the last before it that can still be run. */
 static struct vn_release *find_whole(struct vn_pull *p, struct vn_release *r)
 {
-	struct vn_err why = { 0 };
 	if (!r)
 		r = vn_journal_before(&p->journal, 0);
 	for (; r; r = vn_journal_before(&p->journal, r->turn)) {
+		struct vn_err why = { 0 };
 		char called[200];
-		why = (struct vn_err){ 0 };
 		if (!vn_pull_is_damage(vn_pull_whole(p, r, &why)))
 			return r;
 		vn_warn(vn_pull_events(p), "%s cannot be gone back to: %s", vn_pull_called(r, called), why.text);
@@ -122,8 +131,8 @@ int vn_pull_try(struct vn_pull *p, struct vn_err *err)
 	if (rc < 0)
 		return vn_wrap(err, "the health command");
 	r->healthy = true;
-	vn_journal_set_wanting(&p->journal, &r->manifest, false);
 	r->unhealthy = false;
+	vn_journal_set_wanting(&p->journal, &r->manifest, false);
 	end_trial(p);
 	return vn_pull_save(p, err);
 }

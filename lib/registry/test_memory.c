@@ -453,7 +453,6 @@ static void test_wire(void)
 
 	unlink(path);
 	fake_world_open(&w, script);
-	w.opt.plain_http = true;
 	/* the refusal is read to its end, for what it says */
 	CHECK_EQ(run_with(&w, &wire, &err), -VN_EAUTH);
 	CHECK_EQ(wire.requests, 2);
@@ -479,7 +478,6 @@ static void test_wire_tells_when_to_ask_again(void)
 	unlink(path);
 	fake_world_open(&w, script);
 	w.opt.retries = 1;
-	w.opt.plain_http = true;
 	/* two requests are answered, and the third one is off the script */
 	CHECK(run_with(&w, &wire, &err) < 0);
 	w.fake.wrong[0] = 0;

@@ -1,4 +1,4 @@
-/* Changing index.json of a layout folder: under an exclusive flock on the folder, by rename. */
+/* Changing a layout folder: its index.json by rename, under an exclusive flock on the folder; blobs by way of temporary files. */
 #include "store/layout.h"
 #include "util/cleanup.h"
 #include "util/fs.h"

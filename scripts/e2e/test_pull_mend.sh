@@ -8,7 +8,6 @@ build_tools
 script good 'exit 0'
 script wanting 'exit 1'
 script deadly 'kill -KILL $PPID'
-no_check=$(runs_command check /nonexistent/check)
 
 # ---- a damaged manifest of a release that does not run
 "$veneer" copy -q "$(reg reg)/device/app:2" "$app:other" >/dev/null
@@ -27,13 +26,6 @@ p verify
 status "the damage is found" 4
 
 # ---- an update in the engine that somebody removed from it
-sealed() { # TAG
-    set_channel device/tiny "$1"
-    conf "$no_check"
-    p once
-    [ "$(state .step)" = sealed ] || die "the update is not sealed: exit $rc, $(tail -n 2 "$err")"
-    conf '{}'
-}
 has_releases 1
 sealed thin-2
 jq '.manifests |= map(select(.annotations["org.opencontainers.image.ref.name"] | startswith("0-veneer") | not))' \
@@ -71,19 +63,14 @@ has_releases 1
 device_save "$run_dir/saved"
 set_channel device/tiny thin-2
 conf "$(runs_command check "$run_dir/good")"
-# with_fault POINT DEED VERB [ARGUMENT]...
-with_fault() {
-    rc=0
-    { faulty AT="$1" DO="$2" "$veneer_pull" "$3" --config "$run_dir/conf.json" --format json "${@:4}" >"$out" 2>"$err" || rc=$?; } 2>/dev/null
-}
 fault_begin veneer-pull "$device"
-with_fault 100000 after once
+p_faulty "AT=100000 DO=after" once
 points=$(fault_points)
 wrong='' switched=0
 for ((i = points - 45; i <= points; i += 2)); do
     device_reset "$run_dir/saved"
     conf "$(runs_command check "$run_dir/good")"
-    with_fault "$i" after once
+    p_faulty "AT=$i DO=after" once
     was=$(runs)
     [ "$was" != "$two" ] || switched=$((switched + 1))
     conf "$(runs_command check "$run_dir/wanting")"
@@ -102,7 +89,7 @@ sealed thin-3
 echo '{' >"$device/state/journal.json"
 cp "$device/state/journal.old" "$run_dir/before"
 fault_begin veneer-pull "$device/state/journal.json"
-with_fault 1 ENOSPC pin
+p_faulty "AT=1 DO=ENOSPC" pin
 check "nothing can be written" test "$rc" -gt 0
 check "the older journal is still there" cmp -s "$device/state/journal.old" "$run_dir/before"
 p once
@@ -116,14 +103,7 @@ sign a 1 --release 5
 believes '{}' a
 p once
 is "five runs" "$(state '.releases[0].counter')" 5
-manifest reg device/tiny 1 >"$run_dir/manifest"
-jq -n --arg digest "$one" --argjson size "$(stat -c %s "$run_dir/manifest")" \
-    --arg type "$(jq -r .mediaType "$run_dir/manifest")" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json",
-      manifests: [{mediaType: $type, digest: $digest, size: $size, platform: {os: "linux", architecture: "amd64"}}]}' >"$run_dir/list"
-for name in list prod; do
-    curl -sf --noproxy '*' -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary "@$run_dir/list" \
-        "$(reg_url reg)/v2/device/tiny/manifests/$name"
-done
+put_index 1 list prod
 sign a list --release 9
 p once --now
 is "an index around it is proved with nine" "$rc $(state '.releases[0].counter')" "0 9"
@@ -235,12 +215,12 @@ tree_one=$(find "$endpoint/images" -name "*${one:7:12}" -exec readlink {} + | se
 device_save "$run_dir/saved"
 conf '{}'
 fault_begin veneer-pull "$device"
-with_fault 100000 after rollback
+p_faulty "AT=100000 DO=after" rollback
 points=$(fault_points)
 wrong=''
 for ((i = 1; i <= points; i++)); do
     device_reset "$run_dir/saved"
-    with_fault "$i" after rollback
+    p_faulty "AT=$i DO=after" rollback
     p verify
     p pin
     active=$(state '.releases[] | select(.active) | .digest')
@@ -258,13 +238,13 @@ conf "$(runs_command health "$run_dir/wanting")"
 # it looks at what runs, and finds the third wanting
 script honest '[ "$(readlink "'"$endpoint"'/current")" = "'"$tree_two"'" ]'
 fault_begin veneer-pull "$device"
-with_fault 100000 after once
+p_faulty "AT=100000 DO=after" once
 points=$(fault_points)
 wrong=''
 for ((i = points - 60; i <= points; i += 2)); do
     device_reset "$run_dir/saved"
     conf "$(runs_command health "$run_dir/wanting")"
-    with_fault "$i" after once
+    p_faulty "AT=$i DO=after" once
     conf "$(runs_command health "$run_dir/honest")"
     p once
     p once

@@ -5,26 +5,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
 build_tools
 script wanting 'exit 1'
-script deadly 'kill -KILL $PPID'
 wanting_check=$(runs_command check "$run_dir/wanting")
 wanting_health=$(runs_command health "$run_dir/wanting")
-no_check=$(runs_command check /nonexistent/check)
-sealed() { # TAG
-    set_channel device/tiny "$1"
-    conf "$no_check"
-    p once
-    [ "$(state .step)" = sealed ] || die "the update is not sealed: exit $rc, $(tail -n 2 "$err")"
-    conf '{}'
-}
-put_index() { # TAG: "prod" is an index around it
-    manifest reg device/tiny "$1" >"$run_dir/manifest"
-    jq -n --arg digest "$(manifest_digest reg device/tiny "$1")" --argjson size "$(stat -c %s "$run_dir/manifest")" \
-        --arg type "$(jq -r .mediaType "$run_dir/manifest")" \
-        '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json",
-          manifests: [{mediaType: $type, digest: $digest, size: $size, platform: {os: "linux", architecture: "amd64"}}]}' >"$run_dir/list"
-    curl -sf --noproxy '*' -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary "@$run_dir/list" \
-        "$(reg_url reg)/v2/device/tiny/manifests/prod" >/dev/null
-}
 
 # ---- a first installation that does not pass
 fresh
@@ -63,7 +45,7 @@ is "nor what is on a stick" "$rc $(runs)" "1 $two"
 conf '{}'
 p once
 is "the third is still left alone" "$(outcome) $(runs)" "refused-before $two"
-put_index thin-3
+put_index thin-3 prod
 p once
 is "and under an index as well" "$(outcome) $(runs)" "refused-before $two"
 set_channel device/tiny thin-2
@@ -90,13 +72,9 @@ p once
 sign a thin-2 --expires 24h
 set_channel device/tiny thin-2
 fault_begin veneer-pull "$device"
-at_clock() { # SECONDS VERB
-    rc=0
-    { faulty CLOCK="$1" "$veneer_pull" "$2" --config "$run_dir/conf.json" --format json >"$out" 2>"$err" || rc=$?; } 2>/dev/null
-}
-at_clock $(($(date +%s) + 3 * 86400)) once
+p_faulty "CLOCK=$(($(date +%s) + 3 * 86400))" once
 status "a signature that is over" 1
-at_clock 86400 once
+p_faulty CLOCK=86400 once
 status "is over with a clock in 1970 too" 1
 is "what ran runs" "$(runs)" "$one"
 
@@ -166,32 +144,25 @@ status "a release that cannot be gone back to is found by verify" 4
 engine=oci
 
 # ---- money
-has_releases 1
-conf '{}'
 device_is oci "$run_dir/device" device/app
-has_big() {
-    fresh
-    conf '{}'
-    set_channel device/app 1
-    p once
-}
-has_big
+fresh
+conf '{}'
+set_channel device/app 1
+p once
 set_channel device/app 3
 month=$(state .month.bytes)
-rm -f "$run_dir/one-cut"
 conf '{"budget": {"month": '$((month + 2200000))'}}'
 fault_begin veneer-pull "$device/state/staging"
-rc=0
-{ faulty AT=8 DO=after "$veneer_pull" once --config "$run_dir/conf.json" >"$out" 2>"$err" || rc=$?; } 2>/dev/null
+p_faulty "AT=8 DO=after" once
 is "killed in the middle" "$rc" 137
 for _ in 1 2 3; do
     fault_begin veneer-pull "$device/state/staging"
-    { faulty AT=14 DO=after "$veneer_pull" once --config "$run_dir/conf.json" >"$out" 2>"$err" || true; } 2>/dev/null
+    p_faulty "AT=14 DO=after" once
 done
 p once
 status "what has come is not paid twice" 0
 month=$(state .month.bytes)
-at_clock 1767312000 once
+p_faulty CLOCK=1767312000 once
 is "a clock that goes back a month" "$(state .month.bytes | awk -v m="$month" '{ print ($1 >= m) }')" 1
 device_is oci "$run_dir/device" device/tiny
 

@@ -35,6 +35,13 @@ p() {
     rc=0
     { "$veneer_pull" "$1" --config "$run_dir/conf.json" --format json "${@:2}" >"$out" 2>"$err" || rc=$?; } 2>/dev/null
 }
+# p_faulty SETTINGS VERB [ARGUMENT]...: p below the shim for write points (power.sh); SETTINGS such as "AT=7 DO=after".
+p_faulty() {
+    local set
+    read -ra set <<<"$1"
+    rc=0
+    { faulty "${set[@]}" "$veneer_pull" "$2" --config "$run_dir/conf.json" --format json "${@:3}" >"$out" 2>"$err" || rc=$?; } 2>/dev/null
+}
 outcome() { jq -r .outcome "$out" 2>/dev/null; }
 state() { p status && jq -r "$1" "$out"; }
 # fresh: a device that holds nothing.
@@ -59,6 +66,29 @@ script() {
     chmod 755 "$run_dir/$1"
 }
 runs_command() { printf '{"%s": {"command": ["%s"]}}' "$1" "$2"; }
+
+no_check=$(runs_command check /nonexistent/check)
+# sealed TAG: an update to it is begun, and waits for its check; what is configured then asks for none.
+sealed() {
+    set_channel device/tiny "$1"
+    conf "$no_check"
+    p once
+    [ "$(state .step)" = sealed ] || die "the update is not sealed: exit $rc, $(tail -n 2 "$err")"
+    conf '{}'
+}
+# put_index TAG NAME...: these names stand for an index around the image of TAG.
+put_index() {
+    local name
+    manifest reg device/tiny "$1" >"$run_dir/manifest"
+    jq -n --arg digest "$(manifest_digest reg device/tiny "$1")" --argjson size "$(stat -c %s "$run_dir/manifest")" \
+        --arg type "$(jq -r .mediaType "$run_dir/manifest")" \
+        '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json",
+          manifests: [{mediaType: $type, digest: $digest, size: $size, platform: {os: "linux", architecture: "amd64"}}]}' >"$run_dir/list"
+    for name in "${@:2}"; do
+        curl -sf --noproxy '*' -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary "@$run_dir/list" \
+            "$(reg_url reg)/v2/device/tiny/manifests/$name" >/dev/null
+    done
+}
 
 sign() { # KEY TAG [OPTION]...
     local with=$1 tag=$2
