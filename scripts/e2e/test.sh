@@ -120,14 +120,7 @@ same_tree() {
 
 # device_with_old: the engine "device" that pulled tempanomaly:1 and nothing else. Kept between runs.
 device_with_old() {
-    exec 8>"$world_dir/device.lock"
-    flock 8
-    start_dockerd device --data "$world_dir/device"
-    local id
-    on device container prune -f >/dev/null
-    for id in $(on device images --format '{{.Repository}}:{{.Tag}}' | grep -v '^device-old:1$' || true); do
-        on device rmi -f "$id" >/dev/null 2>&1 || true
-    done
+    start_device
     on device pull -q "$(reg reg)/tempanomaly:1" >/dev/null
     on device tag "$(reg reg)/tempanomaly:1" device-old:1
 }

@@ -297,6 +297,22 @@ start_dockerd() {
     wait_for 60 "dockerd $name" "$d/log" docker -H "unix://$d/sock" version
 }
 
+# start_device: the engine "device" of one test at a time, whose data are kept between runs: without containers, and without
+# images but device-old:1.
+start_device() {
+    exec 8>"$world_dir/device.lock"
+    flock 8
+    start_dockerd device --data "$world_dir/device"
+    empty_device
+}
+empty_device() {
+    local id
+    for id in $(on device ps -aq); do on device rm -f "$id" >/dev/null; done
+    for id in $(on device images --format '{{.Repository}}:{{.Tag}}' | grep -v '^device-old:1$' || true); do
+        on device rmi -f "$id" >/dev/null 2>&1 || true
+    done
+}
+
 stop_dockerd() { stop_pidfile "$run_dir/$1/pid"; }
 
 # on DEVICE DOCKER-ARGUMENTS...
