@@ -141,21 +141,40 @@ static void last_line(const struct vn_buf *said, char *out, size_t room)
 	snprintf(out, room, "%.*s", (int)(end - begin), begin);
 }
 
-int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
+static int find_program(struct vn_command *c, char **ret, struct vn_err *err)
 {
-	unsigned seconds = c->seconds ? c->seconds : DEFAULT_SECONDS;
-	struct running r = { .out = -1, .errors = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
-	VN_AUTO_FREE char *program = NULL;
-	bool late = false;
 	if (!c->argc || c->argc >= VN_COMMAND_WORDS)
 		return vn_fail(err, VN_ELIMIT, "%s would have %zu arguments", c->argc ? c->argv[0] : "a command", c->argc);
 	c->argv[c->argc] = NULL;
-	int rc = vn_child_find(c->argv[0], &program, err);
-	if (rc == -VN_ENOTFOUND) {
-		err->code = VN_EIO;
-		return vn_hint(err, "install it, or choose another kind of engine");
-	}
-	r.deadline = vn_monotonic_ms() + (uint64_t)seconds * 1000;
+	int rc = vn_child_find(c->argv[0], ret, err);
+	if (rc != -VN_ENOTFOUND)
+		return rc;
+	err->code = VN_EIO;
+	return vn_hint(err, "install it, or choose another kind of engine");
+}
+
+static unsigned seconds_of(const struct vn_command *c)
+{
+	return c->seconds ? c->seconds : DEFAULT_SECONDS;
+}
+
+/* What vn_child_exit said, and what it wrote to stderr. */
+static int judge(struct vn_command *c, int status, struct vn_buf *said, struct vn_err *err)
+{
+	last_line(said, c->said, sizeof(c->said));
+	if (status < 0)
+		return vn_fail(err, VN_ENETWORK, "%s did not finish within %u seconds and was stopped", c->argv[0], seconds_of(c));
+	c->status = status;
+	return status ? vn_fail(err, VN_EIO, "%s: %s", c->argv[0], *c->said ? c->said : "failed without a word") : 0;
+}
+
+int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
+{
+	struct running r = { .out = -1, .errors = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
+	VN_AUTO_FREE char *program = NULL;
+	bool late = false;
+	int rc = find_program(c, &program, err);
+	r.deadline = vn_monotonic_ms() + (uint64_t)seconds_of(c) * 1000;
 	if (rc == 0)
 		rc = start(&r, program, c, err);
 	bool started = rc == 0;
@@ -164,14 +183,97 @@ int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
 	vn_close_p(&r.out);
 	vn_close_p(&r.errors);
 	int status = started ? vn_child_exit(r.pid, late || rc < 0 ? 0 : r.deadline, true) : 0;
-	last_line(&r.said, c->said, sizeof(c->said));
+	if (rc == 0)
+		rc = judge(c, status, &r.said, err);
 	vn_buf_release(&r.said);
-	if (rc < 0)
+	return rc;
+}
+
+/* ---- as a stream */
+struct stream {
+	struct vn_in in;
+	struct vn_command command;
+	char name[80];               /* argv[0], which outlives the caller's */
+	struct running r;
+	char block[64 << 10];
+};
+
+static void stream_close(struct vn_in *in)
+{
+	struct stream *s = (struct stream *)in;
+	vn_close_p(&s->r.out);
+	vn_close_p(&s->r.errors);
+	if (s->r.pid)
+		vn_child_exit(s->r.pid, 0, true);
+	vn_buf_release(&s->r.said);
+	free(s);
+}
+
+/* Waits for what comes: its length, 0 at the end or when the time is up. */
+static ssize_t read_more(struct stream *s, struct vn_err *err)
+{
+	struct running *r = &s->r;
+	while (r->out >= 0) {
+		struct pollfd p[2] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN } };
+		int ready = poll(p, 2, LOOK_MS);
+		if (ready < 0 && errno != EINTR)
+			return vn_fail_sys(err, VN_EIO, "poll");
+		if (vn_monotonic_ms() >= r->deadline)
+			return 0;
+		int rc = ready > 0 && p[1].revents ? read_some(&r->errors, &r->said, true, err) : 0;
+		if (rc < 0)
+			return rc;
+		ssize_t n = ready > 0 && p[0].revents ? read(r->out, s->block, sizeof(s->block)) : -1;
+		if (n > 0)
+			return n;
+		if (n == 0) {
+			close(r->out);
+			r->out = -1;
+		}
+	}
+	return 0;
+}
+
+static ssize_t stream_next(struct vn_in *in, const void **ret_block, struct vn_err *err)
+{
+	struct stream *s = (struct stream *)in;
+	ssize_t n = s->r.pid ? read_more(s, err) : 0;
+	*ret_block = s->block;
+	if (n || !s->r.pid)
+		return n;
+	while (s->r.errors >= 0 && !vn_child_ended(s->r.pid) && vn_monotonic_ms() < s->r.deadline) {
+		struct pollfd p = { .fd = s->r.errors, .events = POLLIN };
+		if (poll(&p, 1, LOOK_MS) > 0)
+			read_some(&s->r.errors, &s->r.said, true, err);
+	}
+	if (s->r.errors >= 0)
+		read_some(&s->r.errors, &s->r.said, true, err);
+	int status = vn_child_exit(s->r.pid, s->r.deadline, true);
+	s->r.pid = 0;
+	return judge(&s->command, status, &s->r.said, err);
+}
+
+int vn_command_in(const struct vn_command *c, struct vn_in **ret, struct vn_err *err)
+{
+	static const struct vn_in_ops ops = { stream_next, stream_close };
+	VN_AUTO_FREE char *program = NULL;
+	struct stream *s = calloc(1, sizeof(*s));
+	if (!s)
+		return vn_nomem(err);
+	s->in.ops = &ops;
+	s->command = *c;
+	s->command.out = 0;
+	s->r = (struct running){ .out = -1, .errors = -1, .said = VN_BUF(VN_MAX_COMMAND_ERRORS) };
+	int rc = find_program(&s->command, &program, err);
+	s->r.deadline = vn_monotonic_ms() + (uint64_t)seconds_of(c) * 1000;
+	if (rc == 0)
+		rc = start(&s->r, program, &s->command, err);
+	if (rc < 0) {
+		stream_close(&s->in);
 		return rc;
-	if (status < 0)
-		return vn_fail(err, VN_ENETWORK, "%s did not finish within %u seconds and was stopped", c->argv[0], seconds);
-	c->status = status;
-	if (status)
-		return vn_fail(err, VN_EIO, "%s: %s", c->argv[0], *c->said ? c->said : "failed without a word");
+	}
+	snprintf(s->name, sizeof(s->name), "%s", c->argv[0]);
+	s->command.argv[0] = s->name;
+	*ret = &s->in;
 	return 0;
 }

@@ -173,6 +173,36 @@ static int containerd_prove(struct vn_engine *e, const struct vn_incoming *in, b
 	return rc < 0 ? rc : vn_deep_tree(&d, v.root, err);
 }
 
+/* Its blobs are hashed, and what they unpack to is compared with the view that containers get. */
+static int reread(struct vn_ctr *c, const char *name, struct vn_err *err)
+{
+	VN_AUTO_FREE char *full = NULL;
+	VN_AUTO(vn_ctr_image) found = { 0 };
+	VN_AUTO_SOURCE *content = NULL;
+	VN_AUTO(vn_image) image = { 0 };
+	VN_AUTO(view) v = { NULL, NULL, -1 };
+	VN_AUTO(vn_deep) d = { 0 };
+	int rc = vn_engine_full_name(name, &full, err);
+	if (rc == 0)
+		rc = vn_ctr_find(c, full, &found, err);
+	if (rc == 0)
+		rc = vn_ctr_source(c, &content, err);
+	const struct vn_desc manifest = { .digest = found.digest, .size = -1 };
+	if (rc == 0)
+		rc = vn_image_open_child(content, &manifest, NULL, &image, err);
+	const struct vn_incoming in = { &image, 0, name };
+	if (rc == 0)
+		rc = vn_deep_open(&in, &d, err);
+	if (rc == 0)
+		rc = view_open(c, &found, &v, err);
+	return rc < 0 ? rc : vn_deep_tree(&d, v.root, err);
+}
+
+static int containerd_reread(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	return reread((struct vn_ctr *)e, name, err);
+}
+
 static int import(struct vn_ctr *c, int fd, const struct vn_platform *platform, struct vn_err *err)
 {
 	char text[VN_PLATFORM_TEXT];
@@ -403,6 +433,7 @@ static const struct vn_engine_ops containerd_ops = {
 	.files = containerd_files,
 	.load = containerd_load,
 	.prove = containerd_prove,
+	.reread = containerd_reread,
 	.sync = containerd_sync,
 	.name_as = containerd_name_as,
 	.forget = containerd_forget,

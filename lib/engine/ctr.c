@@ -29,15 +29,28 @@ static int answers(const struct vn_ctr *c, struct vn_err *err)
 	return vn_hint(err, "start it, or name another socket: ADDRESS[,NAMESPACE]");
 }
 
-int vn_ctr_run(struct vn_ctr *c, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
+static struct vn_command whole_command(const struct vn_ctr *c, const struct vn_command *cmd)
 {
 	struct vn_command whole = { .in = cmd->in, .out = cmd->out, .seconds = cmd->seconds };
-	int rc = answers(c, err);
-	if (rc < 0)
-		return rc;
 	vn_command_add(&whole, "ctr", "--address", c->address, "--namespace", c->space, NULL);
 	for (size_t i = 0; i < cmd->argc && i < VN_COMMAND_WORDS; i++)
 		vn_command_add(&whole, cmd->argv[i], NULL);
+	return whole;
+}
+
+int vn_ctr_in(struct vn_ctr *c, const struct vn_command *cmd, struct vn_in **ret, struct vn_err *err)
+{
+	const struct vn_command whole = whole_command(c, cmd);
+	int rc = answers(c, err);
+	return rc < 0 ? rc : vn_command_in(&whole, ret, err);
+}
+
+int vn_ctr_run(struct vn_ctr *c, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
+{
+	struct vn_command whole = whole_command(c, cmd);
+	int rc = answers(c, err);
+	if (rc < 0)
+		return rc;
 	rc = vn_command_run(&whole, ret, err);
 	cmd->status = whole.status;
 	memcpy(cmd->said, whole.said, sizeof(cmd->said));
@@ -232,5 +245,49 @@ int vn_ctr_find(struct vn_ctr *c, const char *name, struct vn_ctr_image *ret, st
 		return rc;
 	*ret = image;
 	image = (struct vn_ctr_image){ 0 };
+	return 0;
+}
+
+/* ---- blobs */
+struct content {
+	struct vn_source source;
+	struct vn_ctr *c;
+};
+
+static int content_manifest(struct vn_source *s, const struct vn_desc *child, struct vn_buf *ret_bytes, struct vn_desc *ret_desc,
+			    struct vn_err *err)
+{
+	enum vn_kind kind;
+	const char *type = NULL;
+	if (!child)
+		return vn_fail(err, VN_ENOTFOUND, "containerd's content has no names");
+	int rc = vn_ctr_content(((struct content *)s)->c, &child->digest, ret_bytes, err);
+	if (rc == 0)
+		rc = vn_manifest_kind(ret_bytes->data, ret_bytes->len, NULL, &kind, &type, err);
+	return rc < 0 ? rc : vn_desc_init(ret_desc, type, &child->digest, (int64_t)ret_bytes->len, err);
+}
+
+static int content_blob(struct vn_source *s, const struct vn_desc *desc, struct vn_in **ret, struct vn_err *err)
+{
+	struct vn_command cmd = { 0 };
+	vn_command_add(&cmd, "content", "get", desc->digest.text, NULL);
+	return vn_ctr_in(((struct content *)s)->c, &cmd, ret, err);
+}
+
+static void content_close(struct vn_source *s)
+{
+	vn_ref_release(&s->ref);
+	free(s);
+}
+
+int vn_ctr_source(struct vn_ctr *c, struct vn_source **ret, struct vn_err *err)
+{
+	static const struct vn_source_ops ops = { .manifest = content_manifest, .blob = content_blob, .close = content_close };
+	struct content *s = calloc(1, sizeof(*s));
+	if (!s)
+		return vn_nomem(err);
+	s->source = (struct vn_source){ .ops = &ops, .events = c->e.events };
+	s->c = c;
+	*ret = &s->source;
 	return 0;
 }

@@ -16,6 +16,9 @@ struct vn_ctr {
  * about is not there. */
 int vn_ctr_run(struct vn_ctr *c, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err);
 
+/* The same, its stdout as it comes. */
+int vn_ctr_in(struct vn_ctr *c, const struct vn_command *cmd, struct vn_in **ret, struct vn_err *err);
+
 /* What a full name stands for: a manifest or an index. */
 int vn_ctr_target(struct vn_ctr *c, const char *full, struct vn_digest *ret, struct vn_err *err);
 /* Some name that stands for it. */
@@ -33,6 +36,9 @@ struct vn_ctr_image {
 /* By full name, or by the digest of its configuration. */
 int vn_ctr_find(struct vn_ctr *c, const char *name, struct vn_ctr_image *ret, struct vn_err *err);
 void vn_ctr_image_release(struct vn_ctr_image *image);
+
+/* Blobs of the content store. `ret` is closed with vn_source_close, before `c`. */
+int vn_ctr_source(struct vn_ctr *c, struct vn_source **ret, struct vn_err *err);
 
 /* VN_EDIGEST unless everything of it is there and unpacked. */
 int vn_ctr_check(struct vn_ctr *c, const char *full, struct vn_err *err);

@@ -51,6 +51,9 @@ struct vn_engine_ops {
 	 * image or not whole. Creates and removes a container where the engine has them. `deep`: reads every file of the layers above
 	 * `present` and compares with the store's. */
 	int (*prove)(struct vn_engine *e, const struct vn_incoming *in, bool deep, struct vn_err *err);
+	/* Reads all that the engine keeps of what a name stands for, its base included, and compares it with what came in: VN_EDIGEST names
+	 * what differs. NULL: its layers are the files, and whoever holds them hashes them (oci). */
+	int (*reread)(struct vn_engine *e, const char *name, struct vn_err *err);
 	/* Everything that the engine wrote is durable: syncfs() of its data folder. */
 	int (*sync)(struct vn_engine *e, struct vn_err *err);
 	/* `name` is `to` (a private name) from now on, at once or not at all. */

@@ -4,6 +4,7 @@
 #include "engine/kinds.h"
 #include "engine/moby.h"
 #include "engine/names.h"
+#include "engine/whole.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -111,6 +112,43 @@ static int moby_prove(struct vn_engine *e, const struct vn_incoming *in, bool de
 		return -VN_EDIGEST;
 	}
 	return rc < 0 || !deep ? rc : compare_files(m, in, &c, id, err);
+}
+
+static int give(struct vn_moby *m, const char *full, struct vn_in **ret, struct vn_err *err)
+{
+	VN_AUTO_FREE char *path = NULL;
+	VN_AUTO(vn_http_response) r = { 0 };
+	int rc = vn_docker_path("/images/", full, "/get", &path, err);
+	if (rc == 0)
+		rc = vn_docker_call(&m->docker, "GET", path, NULL, 0, &r, err);
+	if (rc == 0)
+		*ret = vn_steal(r.body);
+	return rc;
+}
+
+static int moby_reread(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	struct vn_moby *m = (struct vn_moby *)e;
+	struct vn_err away = { 0 };
+	VN_AUTO_FREE char *full = NULL;
+	VN_AUTO_JSON *version = NULL;
+	VN_AUTO(vn_held) held = { 0 };
+	struct vn_in *archive = NULL;
+	int rc = vn_engine_full_name(name, &full, err);
+	if (rc == 0)
+		rc = moby_look(e, name, &held, err);
+	if (rc < 0)
+		return rc;
+	rc = give(m, full, &archive, err);
+	/* compressed blobs have other digests; they have their names */
+	if (rc == 0)
+		rc = vn_whole_check(archive, held.diff_ids, vn_docker_keeps_in_containerd(&m->docker) ? 0 : held.ndiff_ids, name, err);
+	if (rc == 0 || rc == -VN_EDIGEST || rc == -VN_ENOTFOUND || vn_docker_json(&m->docker, "/version", &version, &away) < 0)
+		return rc;
+	/* it is there, and gives what it can: up to a file that is not what it was */
+	vn_wrap(err, "the engine cannot give %s back as it was", name);
+	err->code = VN_EDIGEST;
+	return -VN_EDIGEST;
 }
 
 static int moby_load(struct vn_engine *e, const struct vn_incoming *in, struct vn_err *err)
@@ -295,6 +333,7 @@ static const struct vn_engine_ops moby_ops = {
 	.files = vn_moby_files,
 	.load = moby_load,
 	.prove = moby_prove,
+	.reread = moby_reread,
 	.sync = moby_sync,
 	.name_as = moby_name_as,
 	.keep = vn_moby_keep,

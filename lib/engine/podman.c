@@ -8,6 +8,7 @@
 #include "engine/kinds.h"
 #include "engine/names.h"
 #include "engine/podman.h"
+#include "engine/whole.h"
 #include "util/cleanup.h"
 #include "util/fs.h"
 #include "util/limits.h"
@@ -210,6 +211,30 @@ static int podman_prove(struct vn_engine *e, const struct vn_incoming *in, bool 
 	return rc < 0 || !deep ? rc : compare_files(p, in, err);
 }
 
+static int podman_reread(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	struct vn_podman *p = (struct vn_podman *)e;
+	VN_AUTO(vn_held) held = { 0 };
+	VN_AUTO_FREE char *full = NULL;
+	struct vn_in *archive = NULL;
+	struct vn_command cmd = { .tmpdir = p->scratch };
+	int rc = vn_engine_full_name(name, &full, err);
+	if (rc == 0)
+		rc = podman_look(e, name, &held, err);
+	vn_command_add(&cmd, "save", "--quiet", "--format", "docker-archive", full, NULL);
+	if (rc == 0)
+		rc = vn_podman_in(p, &cmd, &archive, err);
+	if (rc < 0)
+		return rc;
+	rc = vn_whole_check(archive, held.diff_ids, held.ndiff_ids, name, err);
+	/* it answered a moment ago */
+	if (rc != -VN_EIO && rc != -VN_EFORMAT)
+		return rc;
+	vn_wrap(err, "podman cannot give %s back as it was", name);
+	err->code = VN_EDIGEST;
+	return -VN_EDIGEST;
+}
+
 /* As an archive: a layout folder gets a name that is made of its path. podman unpacks it beside it. */
 static int take_in(struct vn_podman *p, const struct vn_incoming *in, struct vn_err *err)
 {
@@ -404,6 +429,7 @@ static const struct vn_engine_ops podman_ops = {
 	.files = vn_podman_files,
 	.load = podman_load,
 	.prove = podman_prove,
+	.reread = podman_reread,
 	.sync = podman_sync,
 	.name_as = podman_name_as,
 	.keep = podman_keep,

@@ -20,6 +20,8 @@ struct vn_podman {
 };
 /* Runs `podman` with the endpoint's words and those of `cmd`. */
 int vn_podman_run(struct vn_podman *p, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err);
+/* The same, its stdout as it comes. */
+int vn_podman_in(struct vn_podman *p, const struct vn_command *cmd, struct vn_in **ret, struct vn_err *err);
 /* Before anything that containers of killed runs could stand in the way of. */
 int vn_podman_sweep(struct vn_podman *p, struct vn_err *err);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int vn_podman_run(struct vn_podman *p, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
+static struct vn_command whole_command(const struct vn_podman *p, const struct vn_command *cmd)
 {
 	struct vn_command whole = { .in = cmd->in, .out = cmd->out, .tmpdir = cmd->tmpdir, .seconds = cmd->seconds };
 	vn_command_add(&whole, "podman", NULL);
@@ -16,6 +16,18 @@ int vn_podman_run(struct vn_podman *p, struct vn_command *cmd, struct vn_buf *re
 		vn_command_add(&whole, p->words[i], NULL);
 	for (size_t i = 0; i < cmd->argc && i < VN_COMMAND_WORDS; i++)
 		vn_command_add(&whole, cmd->argv[i], NULL);
+	return whole;
+}
+
+int vn_podman_in(struct vn_podman *p, const struct vn_command *cmd, struct vn_in **ret, struct vn_err *err)
+{
+	const struct vn_command whole = whole_command(p, cmd);
+	return vn_command_in(&whole, ret, err);
+}
+
+int vn_podman_run(struct vn_podman *p, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
+{
+	struct vn_command whole = whole_command(p, cmd);
 	int rc = vn_command_run(&whole, ret, err);
 	cmd->status = whole.status;
 	memcpy(cmd->said, whole.said, sizeof(cmd->said));

@@ -1,6 +1,8 @@
 #include "engine/beneath.h"
 #include "engine/kinds.h"
+#include "engine/listing.h"
 #include "engine/names.h"
+#include "engine/rooted.h"
 #include "engine/rootfs_dir.h"
 #include "engine/tree.h"
 #include "util/cleanup.h"
@@ -71,21 +73,6 @@ static int rootfs_look(struct vn_engine *e, const char *name, struct vn_held *re
 	return done(e, find(dir_of(e), name, &tree, ret, err), err);
 }
 
-static int open_tree(const char *dir, const struct vn_tree_name *tree, int *ret_fd, struct vn_err *err)
-{
-	struct vn_tree_name folder;
-	VN_AUTO_FREE char *path = NULL;
-	vn_tree_folder(tree, &folder);
-	int rc = vn_asprintf(&path, err, "%s/trees/%s", dir, folder.text);
-	if (rc < 0)
-		return rc;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return vn_fail_sys(err, errno == ENOENT ? VN_ENOTFOUND : VN_EIO, "cannot open the tree %s", path);
-	*ret_fd = fd;
-	return 0;
-}
-
 static int running(const char *dir, struct vn_held *ret, struct vn_err *err)
 {
 	struct vn_tree_name tree;
@@ -95,7 +82,7 @@ static int running(const char *dir, struct vn_held *ret, struct vn_err *err)
 	if (rc == 0)
 		rc = vn_rootfs_record(dir, &tree, &held, err);
 	if (rc == 0)
-		rc = open_tree(dir, &tree, &fd, err);
+		rc = vn_rootfs_open_tree(dir, &tree, &fd, err);
 	if (rc == 0 && vn_digest_none(&held.image))
 		rc = vn_fail(err, VN_ENOTFOUND, "nobody knows the image of %s/current", dir);
 	if (rc < 0) {
@@ -156,44 +143,6 @@ static int rootfs_layers(struct vn_engine *e, const struct vn_manifest *m, const
 }
 
 /* ---- files */
-static int copy_file(int from, int to, const char *path, uint64_t at, uint64_t *ret_size, struct vn_err *err)
-{
-	static const size_t piece = 256u << 10;
-	VN_AUTO_FREE char *data = malloc(piece);
-	uint64_t size = 0;
-	if (!data)
-		return vn_nomem(err);
-	if (lseek(to, (off_t)at, SEEK_SET) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot write \"%.300s\"", path);
-	for (;;) {
-		ssize_t n = read(from, data, piece);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return vn_fail_sys(err, VN_EIO, "cannot read \"%.300s\"", path);
-		if (n == 0)
-			break;
-		int rc = vn_fs_write(to, data, (size_t)n, path, err);
-		if (rc < 0)
-			return rc;
-		size += (uint64_t)n;
-	}
-	*ret_size = size;
-	return 0;
-}
-
-static int give_file(int root, const char *path, int to, uint64_t at, uint64_t *ret_size, struct vn_err *err)
-{
-	struct stat st;
-	VN_AUTO_CLOSE int fd = vn_beneath_open(root, path, O_RDONLY | O_NONBLOCK);
-	bool absent = fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
-	if (absent || (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)))
-		return vn_fail(err, VN_ENOTFOUND, "\"%.300s\" is no regular file in the image", path);
-	if (fd < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot read \"%.300s\"", path);
-	return copy_file(fd, to, path, at, ret_size, err);
-}
-
 static int rootfs_files(struct vn_engine *e, const struct vn_digest *image, const char *const *paths, size_t n, int fd,
 			uint64_t at, uint64_t *ret_sizes, uint64_t *ret_end, struct vn_err *err)
 {
@@ -202,74 +151,13 @@ static int rootfs_files(struct vn_engine *e, const struct vn_digest *image, cons
 	VN_AUTO_CLOSE int root = -1;
 	int rc = find_image(dir_of(e), image, &tree, &held, err);
 	if (rc == 0)
-		rc = open_tree(dir_of(e), &tree, &root, err);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		uint64_t size = 0;
-		rc = give_file(root, paths[i], fd, at, &size, err);
-		if (rc == 0 && ret_sizes)
-			ret_sizes[i] = size;
-		at += size;
-	}
+		rc = vn_rootfs_open_tree(dir_of(e), &tree, &root, err);
 	if (rc == 0)
-		*ret_end = at;
+		rc = vn_rooted_files(root, paths, n, fd, at, ret_sizes, ret_end, err);
 	return done(e, rc, err);
 }
 
 /* ---- loading */
-static int fill_tree(struct vn_engine *e, const struct vn_incoming *in, int fd, int from, size_t have, size_t want,
-		     const char *place, struct vn_err *err)
-{
-	VN_AUTO_TREE *t = NULL;
-	int rc = vn_tree_open(fd, place, e->events, &t, err);
-	if (rc == 0)
-		rc = from >= 0 ? vn_tree_copy(t, from, err) : vn_tree_begin(t, err);
-	for (size_t i = have; rc == 0 && i < want; i++) {
-		char what[512];
-		struct vn_in *tar = NULL;
-		rc = vn_image_layer_tar(in->image, i, 0, &tar, err);
-		if (rc == 0)
-			rc = vn_tree_apply(t, tar, vn_image_layer_name(in->image, i, what), err);
-	}
-	/* what stands in trees/ under its name is whole, whenever the power goes */
-	if (rc == 0 && syncfs(fd) < 0)
-		rc = vn_fail_sys(err, VN_EIO, "cannot sync %s", place);
-	return rc;
-}
-
-/* The tree of the bottom `want` layers, from that of the bottom `have`. */
-static int make_tree(struct vn_engine *e, const struct vn_incoming *in, const struct vn_digest *chain, size_t have, size_t want,
-		     struct vn_err *err)
-{
-	struct vn_tree_name name, base;
-	char new[VN_TREE_NAME + 8];
-	VN_AUTO_FREE char *trees = NULL;
-	VN_AUTO_CLOSE int from = -1;
-	vn_tree_name(&chain[want - 1], NULL, &name);
-	snprintf(new, sizeof(new), ".new-%s", name.text);
-	int rc = vn_asprintf(&trees, err, "%s/trees", dir_of(e));
-	if (rc == 0 && have) {
-		vn_tree_name(&chain[have - 1], NULL, &base);
-		rc = open_tree(dir_of(e), &base, &from, err);
-	}
-	if (rc < 0)
-		return rc;
-	VN_AUTO_CLOSE int parent = open(trees, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (parent < 0 || mkdirat(parent, new, 0700) < 0)
-		return vn_fail_sys(err, VN_EIO, "cannot create %s/%s", trees, new);
-	VN_AUTO_CLOSE int fd = openat(parent, new, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd < 0 ? vn_fail_sys(err, VN_EIO, "cannot open %s/%s", trees, new)
-		    : fill_tree(e, in, fd, from, have, want, name.text, err);
-	if (rc == 0 && renameat(parent, new, parent, name.text) < 0)
-		rc = vn_fail_sys(err, VN_EIO, "cannot put %s/%s in its place", trees, name.text);
-	if (rc < 0) {
-		struct vn_err ignored = { 0 };
-		vn_tree_remove(parent, new, &ignored);
-		return rc;
-	}
-	struct vn_held held = { .diff_ids = in->image->config.diff_ids, .ndiff_ids = want };
-	return vn_rootfs_write_record(dir_of(e), &name, &held, err);
-}
-
 /* An image without layers is a tree, too: that of nothing. */
 static int whole_chain(const struct vn_incoming *in, struct vn_digest **ret, struct vn_err *err)
 {
@@ -291,10 +179,10 @@ static int make_trees(struct vn_engine *e, const struct vn_incoming *in, const s
 			     have);
 	/* all but the top layer is what the next thin image on the same base starts from */
 	if (rc == 0 && have + 1 < n) {
-		rc = make_tree(e, in, chain, have, n - 1, err);
+		rc = vn_rootfs_make_tree(dir_of(e), e->events, in, chain, have, n - 1, err);
 		have = n - 1;
 	}
-	return rc == 0 && have < n ? make_tree(e, in, chain, have, n, err) : rc;
+	return rc == 0 && have < n ? vn_rootfs_make_tree(dir_of(e), e->events, in, chain, have, n, err) : rc;
 }
 
 /* The record of this image at its tree: in the tree's own, or beside it when another image has the same layers. */
@@ -378,7 +266,7 @@ static int prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, s
 	vn_tree_name(&chain[held.ndiff_ids - 1], NULL, &want);
 	if (strcmp(tree.text, want.text))
 		return vn_fail(err, VN_EDIGEST, "%s is linked to the tree %s, expected %s", in->name, tree.text, want.text);
-	rc = open_tree(dir_of(e), &tree, &fd, err);
+	rc = vn_rootfs_open_tree(dir_of(e), &tree, &fd, err);
 	if (rc == -VN_ENOTFOUND)
 		err->code = VN_EDIGEST;
 	if (rc < 0)
@@ -389,6 +277,33 @@ static int prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, s
 static int rootfs_prove(struct vn_engine *e, const struct vn_incoming *in, bool deep, struct vn_err *err)
 {
 	return done(e, prove(e, in, deep, err), err);
+}
+
+/* What has a record has a list. */
+static int reread(const char *dir, const char *name, struct vn_err *err)
+{
+	struct vn_tree_name tree;
+	VN_AUTO(vn_held) held = { 0 };
+	VN_AUTO_CLOSE int root = -1, list = -1;
+	VN_AUTO_FREE char *path = NULL;
+	int rc = find(dir, name, &tree, &held, err);
+	if (rc < 0)
+		return rc;
+	vn_tree_folder(&tree, &tree);
+	rc = vn_rootfs_open_tree(dir, &tree, &root, err);
+	if (rc == 0)
+		rc = vn_asprintf(&path, err, "%s/trees/%s" VN_TREE_LIST, dir, tree.text);
+	if (rc < 0)
+		return rc;
+	list = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (list < 0)
+		return vn_fail_sys(err, errno == ENOENT ? VN_EDIGEST : VN_EIO, "cannot read the list of files %s", path);
+	return vn_listing_compare(root, list, name, err);
+}
+
+static int rootfs_reread(struct vn_engine *e, const char *name, struct vn_err *err)
+{
+	return done(e, reread(dir_of(e), name, err), err);
 }
 
 static int rootfs_sync(struct vn_engine *e, struct vn_err *err)
@@ -550,6 +465,7 @@ static const struct vn_engine_ops rootfs_ops = {
 	.files = rootfs_files,
 	.load = rootfs_load,
 	.prove = rootfs_prove,
+	.reread = rootfs_reread,
 	.sync = rootfs_sync,
 	.name_as = rootfs_name_as,
 	.forget = rootfs_forget,

@@ -329,7 +329,7 @@ int vn_rootfs_lock(const char *dir, int *ret_fd, struct vn_err *err)
 
 int vn_rootfs_remove(const char *dir, const struct vn_tree_name *tree, struct vn_err *err)
 {
-	VN_AUTO_FREE char *path = NULL, *trees = NULL;
+	VN_AUTO_FREE char *path = NULL, *trees = NULL, *list = NULL;
 	int rc = record_path(dir, tree, &path, err);
 	if (rc == 0)
 		rc = vn_asprintf(&trees, err, "%s/trees", dir);
@@ -338,6 +338,10 @@ int vn_rootfs_remove(const char *dir, const struct vn_tree_name *tree, struct vn
 	if (unlink(path) < 0 && errno != ENOENT)
 		return vn_fail_sys(err, VN_EIO, "cannot remove %s", path);
 	rc = vn_fs_sync_dir(trees, err);
+	if (rc == 0)
+		rc = vn_asprintf(&list, err, "%s/%s" VN_TREE_LIST, trees, tree->text);
+	if (rc == 0 && unlink(list) < 0 && errno != ENOENT)
+		rc = vn_fail_sys(err, VN_EIO, "cannot remove %s", list);
 	VN_AUTO_CLOSE int fd = open(trees, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rc == 0 && fd < 0)
 		rc = vn_fail_sys(err, VN_EIO, "cannot open %s", trees);
@@ -356,9 +360,13 @@ static int sweep_tree(void *user, const char *name, struct vn_err *err)
 {
 	const struct sweep *s = user;
 	struct vn_tree_name tree;
+	char text[NAME_TEXT];
+	size_t n = strlen(name), tail = strlen(VN_TREE_LIST);
 	if (!strncmp(name, ".new-", 5) || !strncmp(name, ".tmp-", 5))
 		return vn_tree_remove(s->trees, name, err);
-	return name_of(name, &tree) && !vn_rootfs_has(s->whole, &tree) ? vn_rootfs_remove(s->dir, &tree, err) : 0;
+	bool list = n > tail && !strcmp(name + n - tail, VN_TREE_LIST);
+	snprintf(text, sizeof(text), "%.*s", (int)(list ? n - tail : n), name);
+	return name_of(text, &tree) && !vn_rootfs_has(s->whole, &tree) ? vn_rootfs_remove(s->dir, &tree, err) : 0;
 }
 
 static int sweep_link(void *user, const char *name, struct vn_err *err)

@@ -115,8 +115,47 @@ static void test_left_behind(void)
 		CHECK(kill(left, SIGKILL) == 0);
 }
 
+/* ---- as a stream */
+static int read_stream(const struct vn_command *c, struct vn_buf *ret, struct vn_err *err)
+{
+	VN_AUTO_IN *in = NULL;
+	*err = (struct vn_err){ 0 };
+	int rc = vn_command_in(c, &in, err);
+	return rc < 0 ? rc : vn_in_read_all(in, ret, err);
+}
+
+static void test_stream(void)
+{
+	struct vn_err err = { 0 };
+	VN_AUTO(vn_buf) out = VN_BUF(1 << 20);
+	struct vn_command much = { 0 }, fails = { 0 }, late = { .seconds = 1 }, none = { 0 };
+	vn_command_add(&much, "sh", "-c", "echo aside >&2; i=0; while [ $i -lt 9999 ]; do echo 0123456789; i=$((i+1)); done", NULL);
+	CHECK_OK(read_stream(&much, &out, &err), &err);
+	CHECK_EQ(out.len, 9999 * 11);
+	vn_buf_clear(&out);
+	vn_command_add(&fails, "sh", "-c", "echo some; echo 'the reason' >&2; exit 3", NULL);
+	CHECK_EQ(read_stream(&fails, &out, &err), -VN_EIO);
+	CHECK_STR(vn_buf_text(&out), "some\n");
+	CHECK_STR(err.text, "sh: the reason");
+	vn_buf_clear(&out);
+	vn_command_add(&late, "sh", "-c", "echo some; sleep 1000", NULL);
+	CHECK_EQ(read_stream(&late, &out, &err), -VN_ENETWORK);
+	CHECK_HAS(err.text, "within 1 seconds");
+	vn_command_add(&none, "no-such-program-here", NULL);
+	CHECK_EQ(read_stream(&none, &out, &err), -VN_EIO);
+	/* closed early */
+	struct vn_command endless = { 0 };
+	struct vn_in *in = NULL;
+	const void *block;
+	vn_command_add(&endless, "sh", "-c", "while :; do echo 0123456789; done", NULL);
+	CHECK_OK(vn_command_in(&endless, &in, &err), &err);
+	CHECK(vn_in_next(in, &block, &err) > 0);
+	vn_in_close(in);
+}
+
 int main(void)
 {
+	RUN(test_stream);
 	RUN(test_output);
 	RUN(test_files);
 	RUN(test_failures);

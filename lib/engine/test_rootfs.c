@@ -28,7 +28,7 @@ static const char *shows(const char *name)
 	return vn_buf_text(&out);
 }
 
-/* Entries of DIR/trees: folders and records, and whatever else. */
+/* Entries of DIR/trees: folders, lists and records, and whatever else. */
 static size_t count(const char *name)
 {
 	size_t n = 0;
@@ -90,12 +90,12 @@ static void test_thin_update(void)
 	CHECK_OK(e->ops->forget(e, NEW, &err), &err);
 	CHECK_EQ(e->ops->look(e, NEW, &held, &err), -VN_ENOTFOUND);
 	CHECK_EQ(e->ops->look(e, old.image.manifest.config.digest.text, &held, &err), -VN_ENOTFOUND);
-	CHECK_EQ(count("root/trees"), 4);
+	CHECK_EQ(count("root/trees"), 6);
 	CHECK_OK(load(e, &other, 2, NEW, &err), &err);
 	CHECK_OK(e->ops->name_as(e, NEW, PROD, &err), &err);
 	CHECK_STR(shows("root/current"), "d a, - a/x=1, - base=1, - model=newer");
 	CHECK_OK(e->ops->forget(e, NEXT, &err), &err);
-	CHECK_EQ(count("root/trees"), 4);
+	CHECK_EQ(count("root/trees"), 6);
 	fixture_end();
 }
 
@@ -108,7 +108,7 @@ static void test_prefixes(void)
 	AUTO_ENGINE *e = open_engine();
 	/* all but the top layer stands there, too */
 	CHECK_OK(load(e, &full, 0, NEW, &err), &err);
-	CHECK_EQ(count("root/trees"), 4);
+	CHECK_EQ(count("root/trees"), 6);
 	CHECK_STR(shows("root/images/edge.example.io%2Fapp:veneer-1"), "- b=2, - c=3");
 	/* a base that is said to be there must be */
 	CHECK_OK(e->ops->forget(e, NEW, &err), &err);
@@ -187,12 +187,12 @@ static void test_discard(void)
 	CHECK_OK(load(e, &old, 0, PROD, &err), &err);
 	CHECK_OK(e->ops->name_as(e, PROD, PROD, &err), &err);
 	CHECK_OK(load(e, &new, 2, NEW, &err), &err);
-	CHECK_EQ(count("root/trees"), 8);
+	CHECK_EQ(count("root/trees"), 12);
 	struct vn_incoming in = incoming(&new, 2, NEW);
 	CHECK_OK(e->ops->discard(e, &in, &err), &err);
 	CHECK_OK(e->ops->discard(e, &in, &err), &err);
 	CHECK_EQ(e->ops->look(e, NEW, &held, &err), -VN_ENOTFOUND);
-	CHECK_EQ(count("root/trees"), 4);
+	CHECK_EQ(count("root/trees"), 6);
 	CHECK_OK(e->ops->layers(e, &new.image.manifest, &new.image.config, &present, &err), &err);
 	CHECK_EQ(present, 2);
 	CHECK_STR(shows("root/current"), "- a=1, - b=2");
@@ -248,6 +248,44 @@ static void test_prove(void)
 	fixture_end();
 }
 
+/* What came in, whichever layer brought it. */
+static void test_reread(void)
+{
+	struct vn_err err = { 0 };
+	AUTO_MADE old = { 0 }, thin = { 0 };
+	fixture_begin();
+	make_image("store", "f base 1; f d/e 2|f model old", "1", &old);
+	make_image("store", "f base 1; f d/e 2|f model old|f model new; w d/e", "2", &thin);
+	AUTO_ENGINE *e = open_engine();
+	CHECK_EQ(e->ops->reread(e, NEW, &err), -VN_ENOTFOUND);
+	CHECK_OK(load(e, &old, 0, NEW, &err), &err);
+	CHECK_OK(load(e, &thin, 2, NEXT, &err), &err);
+	CHECK_OK(e->ops->name_as(e, NEXT, PROD, &err), &err);
+	CHECK_OK(e->ops->reread(e, NEW, &err), &err);
+	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
+	VN_AUTO_CLOSE int fd = open(below("root/current/base"), O_WRONLY);
+	CHECK(pwrite(fd, "7", 1, 0) == 1);
+	CHECK_EQ(e->ops->reread(e, NEW, &err), -VN_EDIGEST);
+	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "/base has sha256digest=");
+	CHECK(pwrite(fd, "1", 1, 0) == 1);
+	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
+	/* what runs in it may add to it */
+	CHECK_OK(vn_fs_replace(below("root/current/run"), "", 0, 0644, &err), &err);
+	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
+	/* and its list is needed */
+	char list[300];
+	ssize_t n = readlink(below("root/current"), list, sizeof(list) - 8);
+	CHECK(n > 0);
+	snprintf(list + n, 8, ".mtree");
+	char path[320];
+	snprintf(path, sizeof(path), "root/%s", list);
+	CHECK(unlink(below(path)) == 0);
+	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EDIGEST);
+	CHECK_OK(e->ops->reread(e, NEW, &err), &err);
+	fixture_end();
+}
+
 static void test_files(void)
 {
 	struct vn_err err = { 0 };
@@ -286,7 +324,7 @@ static void test_failure_leaves_nothing(void)
 	CHECK_EQ(load(e, &m, 0, NEW, &err), -VN_EUNSAFE);
 	CHECK_HAS(err.text, "layer 2 of 2");
 	CHECK_EQ(e->ops->look(e, NEW, &held, &err), -VN_ENOTFOUND);
-	CHECK_EQ(count("root/trees"), 2);
+	CHECK_EQ(count("root/trees"), 3);
 	CHECK_EQ(count("root/images"), 0);
 	/* a file that cannot be written to its end */
 	AUTO_MADE large = { 0 };
@@ -304,7 +342,7 @@ static void test_failure_leaves_nothing(void)
 	CHECK_EQ(load(e, &large, 0, NEW, &err), -VN_EIO);
 	CHECK_HAS(err.text, "large");
 	CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
-	CHECK_EQ(count("root/trees"), 2);
+	CHECK_EQ(count("root/trees"), 3);
 	CHECK_OK(load(e, &large, 0, NEW, &err), &err);
 	fixture_end();
 }
@@ -352,7 +390,7 @@ static void test_kill(void)
 			CHECK_EQ(rc, -VN_ENOTFOUND);
 		CHECK_OK(e->ops->name_as(e, NEW, PROD, &err), &err);
 		CHECK_OK(e->ops->discard(e, &in, &err), &err);
-		CHECK_EQ(count("root/trees"), 4);
+		CHECK_EQ(count("root/trees"), 6);
 	}
 	CHECK_OK(load(e, &new, 0, NEXT, &err), &err);
 	fixture_end();
@@ -393,6 +431,7 @@ int main(void)
 	RUN(test_forget_in_use);
 	RUN(test_discard);
 	RUN(test_prove);
+	RUN(test_reread);
 	RUN(test_files);
 	RUN(test_failure_leaves_nothing);
 	RUN(test_kill);

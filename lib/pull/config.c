@@ -62,6 +62,13 @@ static int read_text(struct vn_pull_config *c, const struct vn_jv *v, size_t off
 	return text_of(c, v, at(c, offset), err);
 }
 
+/* Of a service that may start in any folder. */
+static int read_place(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
+{
+	int r = read_text(c, v, offset, err);
+	return r == 0 && **(const char **)at(c, offset) != '/' ? bad(v, "an absolute path", err) : r;
+}
+
 static int read_bool(struct vn_pull_config *c, const struct vn_jv *v, size_t offset, struct vn_err *err)
 {
 	return vn_jv_bool(v, at(c, offset), err);
@@ -296,7 +303,7 @@ static const struct field fields[] = {
 	{ "windows", read_windows, AT(windows), NULL },
 	{ "windows_zone", read_zone, AT(local_zone), NULL },
 	{ "budget", NULL, 0, budget_fields },
-	{ "inhibit", read_text, AT(inhibit), NULL },
+	{ "inhibit", read_place, AT(inhibit), NULL },
 	{ "memory", read_memory, AT(memory), NULL },
 	{ "reserve", read_size, AT(reserve), NULL },
 	{ "trust", NULL, 0, trust_fields },
@@ -305,8 +312,8 @@ static const struct field fields[] = {
 	{ "health", NULL, 0, health_fields },
 	{ "switch", read_switch, AT(staged), NULL },
 	{ "hooks", read_hooks, 0, NULL },
-	{ "status_file", read_text, AT(status_file), NULL },
-	{ "metrics_file", read_text, AT(metrics_file), NULL },
+	{ "status_file", read_place, AT(status_file), NULL },
+	{ "metrics_file", read_place, AT(metrics_file), NULL },
 	{ 0 },
 };
 

@@ -55,7 +55,8 @@ static const struct member journal_members[] = {
 	MEMBER(vn_journal, month_bytes, U64),  MEMBER(vn_journal, reserved, U64),    MEMBER(vn_journal, last_bytes, U64),
 	MEMBER(vn_journal, last_poll, I64),    MEMBER(vn_journal, next_poll, I64),   MEMBER(vn_journal, latest, I64),
 	MEMBER(vn_journal, failures, UINT),    MEMBER(vn_journal, waits, TEXT),	     MEMBER(vn_journal, error, TEXT),
-	MEMBER(vn_journal, error_status, INT), MEMBER(vn_journal, error_time, I64),  { 0 },
+	MEMBER(vn_journal, error_status, INT), MEMBER(vn_journal, error_time, I64),  MEMBER(vn_journal, unsound, I64),
+	{ 0 },
 };
 
 static const void *field(const void *object, const struct member *m)

@@ -290,6 +290,8 @@ static int verify_release(struct verifying *v, const struct vn_release *release,
 		const struct vn_incoming in = { &image, (size_t)release->base, release->name };
 		r = p->engine->ops->prove(p->engine, &in, strcmp(release->how, "adopted") != 0, &why);
 	}
+	if (r == 0 && p->engine->ops->reread)
+		r = p->engine->ops->reread(p->engine, release->name, &why);
 	snprintf(line, sizeof(line), "release %s", vn_pull_called(release, called));
 	return count(v, line, r, &why, err);
 }
@@ -323,8 +325,8 @@ static int verify_all(struct vn_pull *p, struct vn_err *err)
 	if (r < 0)
 		return r;
 	if (!v.bad)
-		return vn_pull_say(p, err, "All is sound: %zu things, %s.%s", v.sound, vn_size_text(v.bytes, size),
-				   p->engine->ops->files ? " Files of base layers are the engine's and were not read." : "");
+		return vn_pull_say(p, err, "All is sound: %zu things%s, and blobs of %s.", v.sound,
+				   p->engine->ops->reread ? " with every file of theirs" : "", vn_size_text(v.bytes, size));
 	vn_fail(err, VN_EDIGEST, "%zu of %zu things that this device holds are not sound", v.bad, v.bad + v.sound);
 	return vn_hint(err, "`veneer-pull verify` lists them; remove a damaged blob, and `veneer-pull once --now` fetches what it needs.");
 }

@@ -187,11 +187,30 @@ static bool is_order(const char *verb, int r)
 	return strcmp(verb, "once") && (r == -VN_EUSAGE || r == -VN_ENOTFOUND);
 }
 
+/* An update that went well says nothing of damage that was found. */
+static void note_well(struct vn_journal *j)
+{
+	*j->error = 0;
+	j->error_status = 0;
+	if (!j->unsound)
+		return;
+	snprintf(j->error, sizeof(j->error), "`veneer-pull verify` found damage, and has not been run since");
+	j->error_status = vn_exit_status(VN_EDIGEST);
+	j->error_time = j->unsound;
+}
+
 static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 {
 	struct vn_journal *j = &p->journal;
-	bool once = !strcmp(p->report.verb, "once"), update = once || !strcmp(p->report.verb, "import");
+	bool once = !strcmp(p->report.verb, "once"), update = once || !strcmp(p->report.verb, "import"),
+	     verify = !strcmp(p->report.verb, "verify");
 	int64_t now = vn_pull_time(p);
+	if (verify && (r == 0 || r == -VN_EDIGEST)) {
+		bool was = j->unsound != 0;
+		j->unsound = r == 0 ? 0 : now ? now : 1;
+		if (r == 0 && was)
+			note_well(j);
+	}
 	if (is_order(p->report.verb, r) || (r == 0 && !update))
 		return;
 	if (r < 0) {
@@ -202,8 +221,7 @@ static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 		vn_pull_tell(p, "failed", NULL, why->text, 0);
 		return;
 	}
-	j->error[0] = 0;
-	j->error_status = 0;
+	note_well(j);
 	j->failures = 0;
 	if (vn_pull_clock() >= VN_CLOCK_SET)
 		j->latest = now;

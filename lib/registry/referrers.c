@@ -38,13 +38,21 @@ const char *vn_referrer_type(const struct vn_desc *referrer)
 }
 
 /* ---- reading */
-static int keep(const struct vn_index *x, const char *artifact_type, struct vn_referrers *ret, struct vn_err *err)
+/* go-containerregistry before 0.21.6, and with it cosign before 3.1, writes its configuration's type there, which is that of nothing. */
+bool vn_referrer_untold(const struct vn_desc *referrer)
+{
+	const char *type = vn_referrer_type(referrer);
+
+	return !*type || !strcmp(type, VN_MT_OCI_EMPTY);
+}
+
+static int keep(const struct vn_index *x, const char *artifact_type, bool untold, struct vn_referrers *ret, struct vn_err *err)
 {
 	for (size_t i = 0; i < x->nmanifests; i++) {
 		const struct vn_desc *entry = &x->manifests[i];
 		enum vn_kind kind = vn_mediatype(entry->media_type)->kind;
 		if ((kind != VN_KIND_MANIFEST && kind != VN_KIND_INDEX) ||
-		    (artifact_type && strcmp(vn_referrer_type(entry), artifact_type)))
+		    (artifact_type && strcmp(vn_referrer_type(entry), artifact_type) && !(untold && vn_referrer_untold(entry))))
 			continue;
 		if (ret->n >= VN_MAX_REFERRERS)
 			return vn_fail(err, VN_ELIMIT, "more than %d referrers", VN_MAX_REFERRERS);
@@ -96,7 +104,7 @@ static int list_api(struct vn_client *c, const char *path, const char *artifact_
 		if (!api)
 			return 0;
 		/* whatever OCI-Filters-Applied says, what is kept has the type */
-		if (keep(&x, artifact_type, ret, err) < 0 || (!i && vn_client_follow(c, NULL, path, &url, err) < 0) ||
+		if (keep(&x, artifact_type, false, ret, err) < 0 || (!i && vn_client_follow(c, NULL, path, &url, err) < 0) ||
 		    vn_page_next(c, &r, "referrers", &url, &more, err) < 0)
 			return -err->code;
 	}
@@ -123,7 +131,7 @@ static int read_tag(struct vn_client *c, const char *tag, struct vn_index *ret, 
 	return vn_index_parse(vn_buf_text(&bytes), bytes.len, ret, err);
 }
 
-int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, const char *artifact_type,
+int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, const char *artifact_type, bool untold,
 		      struct vn_referrers *ret, struct vn_err *err)
 {
 	VN_AUTO(vn_referrers) found = { 0 };
@@ -143,7 +151,7 @@ int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, cons
 			vn_debug(vn_client_events(c), "%s", err->text);
 			n = 0;
 		} else if (n == 0 && there) {
-			n = keep(&x, artifact_type, &found, err);
+			n = keep(&x, artifact_type, untold, &found, err);
 		}
 	}
 	if (n < 0)
@@ -161,7 +169,7 @@ int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subj
 
 	if (vn_client_open(ref->registry, ref->repository, opt, events, &c, err) < 0)
 		return -err->code;
-	int n = vn_referrers_list(c, subject, artifact_type, ret, err);
+	int n = vn_referrers_list(c, subject, artifact_type, false, ret, err);
 	vn_client_close(c);
 	return n;
 }
@@ -324,7 +332,7 @@ int vn_referrers_add(struct vn_client *c, const struct vn_desc *desc, const void
 	char tag[VN_REFERRERS_TAG];
 
 	if (describe(desc, manifest, len, &subject, &entry, err) < 0 ||
-	    (!listed && vn_referrers_list(c, &subject, vn_referrer_type(&entry), &there, err) < 0))
+	    (!listed && vn_referrers_list(c, &subject, vn_referrer_type(&entry), false, &there, err) < 0))
 		return -err->code;
 	bool api = listed ? *listed : there.api;
 	vn_referrers_tag_name(&subject, tag);

@@ -4,7 +4,8 @@
 #define VN_REGISTRY_REFERRERS_H
 #include "registry/client.h"
 
-int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, const char *artifact_type,
+/* As vn_registry_referrers_of(). */
+int vn_referrers_list(struct vn_client *c, const struct vn_digest *subject, const char *artifact_type, bool untold,
 		      struct vn_referrers *ret, struct vn_err *err);
 /* As vn_registry_refer(); `listed`: what the registry said when it took the manifest, NULL = not known. */
 int vn_referrers_add(struct vn_client *c, const struct vn_desc *desc, const void *manifest, size_t len, const char *replaces,

@@ -55,12 +55,15 @@ struct vn_referrers {
 int vn_registry_referrers(const struct vn_ref *ref, const struct vn_digest *subject, const char *artifact_type,
 			  const struct vn_registry_options *opt, const struct vn_events *events, struct vn_referrers *ret,
 			  struct vn_err *err);
-/* The same over an open source's connection; none at all for other sources than a registry. */
-int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type,
+/* The same over an open source's connection; none at all for other sources than a registry. `untold`: also those whose type the index
+ * under the fallback tag does not tell. */
+int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type, bool untold,
 			     struct vn_referrers *ret, struct vn_err *err);
 void vn_referrers_release(struct vn_referrers *referrers);
 /* The artifact type of one of them, "" = none. */
 const char *vn_referrer_type(const struct vn_desc *referrer);
+/* An entry without a type, or with that of an empty configuration: its manifest has to be asked. */
+bool vn_referrer_untold(const struct vn_desc *referrer);
 /* A registry sink lists every manifest with a subject that it puts, in the index under the fallback tag where the registry does
  * not do it, and warns when that fails. This makes sure of it for the last one: whether the registry lists it (*ret_api), and
  * that the index names no older entry of the same type and with the same value of the annotation `replaces` (may be NULL). */

@@ -109,11 +109,11 @@ int vn_registry_blob_from(struct vn_source *s, const struct vn_desc *desc, uint6
 	return n;
 }
 
-int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type,
+int vn_registry_referrers_of(struct vn_source *s, const struct vn_digest *subject, const char *artifact_type, bool untold,
 			     struct vn_referrers *ret, struct vn_err *err)
 {
 	if (s->ops == &source_ops)
-		return vn_referrers_list(((struct registry_source *)s)->client, subject, artifact_type, ret, err);
+		return vn_referrers_list(((struct registry_source *)s)->client, subject, artifact_type, untold, ret, err);
 	*ret = (struct vn_referrers){ 0 };
 	return 0;
 }

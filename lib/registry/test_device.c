@@ -309,7 +309,7 @@ static void test_referrers(void)
 	fake_world_open(&w, script);
 	struct vn_source *s = fake_source(&w, "a:1");
 	CHECK_OK(vn_digest_parse(D1, &subject, &err), &err);
-	CHECK_OK(vn_registry_referrers_of(s, &subject, "application/x", &found, &err), &err);
+	CHECK_OK(vn_registry_referrers_of(s, &subject, "application/x", false, &found, &err), &err);
 	CHECK_EQ(found.n, 1);
 	CHECK_STR(found.list[0].digest.text, D2);
 	vn_source_close(s);
@@ -349,7 +349,7 @@ static void test_other_sources(void)
 	CHECK_EQ(begins, 0);
 	CHECK_OK(vn_in_read_all(in, &bytes, &err), &err);
 	CHECK_STR(vn_buf_text(&bytes), BLOB);
-	CHECK_OK(vn_registry_referrers_of(&s, &desc.digest, NULL, &found, &err), &err);
+	CHECK_OK(vn_registry_referrers_of(&s, &desc.digest, NULL, false, &found, &err), &err);
 	CHECK_EQ(found.n, 0);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BY_NONE "it is by none of the keys given"
+#define ED25519_SIGNATURE 64
 #define MAX_TAG 128                  /* distribution-spec, <reference> as a tag */
 
 void vn_found_list_release(struct vn_found_list *list)
@@ -70,6 +71,7 @@ static int judge(const struct look *l, const void *text, size_t len, const uint8
 {
 	for (size_t i = 0; i < l->keys->n; i++) {
 		bool good;
+		f->prehashed |= signature_len == ED25519_SIGNATURE && !strcmp(vn_key_algorithm(l->keys->list[i]), "ed25519");
 		int rc = vn_key_verify(l->keys->list[i], text, len, signature, signature_len, &good, err);
 		if (rc < 0)
 			return rc;
@@ -167,20 +169,38 @@ static int read_statement(struct look *l, const struct vn_buf *bytes, struct vn_
 	return rc < 0 ? rc : vn_sign_statement_read(b.statement, b.statement_len, l->digest, &f->claim, err);
 }
 
-static int read_referrer(struct look *l, const struct vn_desc *referrer, struct vn_found *f, struct vn_err *err)
+/* The bundle's descriptor is the only layer of `ret`. VN_ENOTFOUND: it holds none. */
+static int read_referrer(struct look *l, const struct vn_desc *referrer, struct vn_manifest *ret, struct vn_err *err)
 {
-	VN_AUTO(vn_buf) manifest = VN_BUF(VN_MAX_MANIFEST), bundle = VN_BUF(VN_MAX_BUNDLE);
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_MANIFEST);
 	VN_AUTO(vn_desc) desc = { 0 };
-	VN_AUTO(vn_manifest) m = { .nlayers = 0 };
-	int rc = vn_source_manifest(l->source, referrer, &manifest, &desc, err);
+	int rc = vn_source_manifest(l->source, referrer, &bytes, &desc, err);
 	if (rc == 0)
-		rc = vn_manifest_parse(vn_buf_text(&manifest), manifest.len, &m, err);
+		rc = vn_manifest_parse(vn_buf_text(&bytes), bytes.len, ret, err);
+	if (rc == 0 && (ret->nlayers != 1 || strcmp(ret->layers[0].media_type, VN_SIGN_BUNDLE_TYPE)))
+		rc = vn_fail(err, VN_ENOTFOUND, "the manifest %.19s… holds no bundle", referrer->digest.text);
+	return rc;
+}
+
+static int read_bundle(struct look *l, const struct vn_desc *bundle, struct vn_found *f, struct vn_err *err)
+{
+	VN_AUTO(vn_buf) bytes = VN_BUF(VN_MAX_BUNDLE);
+	int rc = read_blob(l->source, bundle, VN_MAX_BUNDLE, "signature bundle", &bytes, err);
+	return rc < 0 ? rc : read_statement(l, &bytes, f, err);
+}
+
+static int look_referrer(struct look *l, const struct vn_desc *referrer, struct vn_err *err)
+{
+	VN_AUTO(vn_manifest) m = { .nlayers = 0 };
+	struct vn_err why = { 0 };
+	struct vn_found *f;
+	int rc = read_referrer(l, referrer, &m, &why);
+	if (rc < 0 && !of_road(rc) && vn_referrer_untold(referrer))
+		return 0;
 	if (rc < 0)
-		return rc;
-	if (m.nlayers != 1 || strcmp(m.layers[0].media_type, VN_SIGN_BUNDLE_TYPE))
-		return vn_fail(err, VN_EFORMAT, "the manifest %.19s… holds no bundle", referrer->digest.text);
-	rc = read_blob(l->source, &m.layers[0], VN_MAX_BUNDLE, "signature bundle", &bundle, err);
-	return rc < 0 ? rc : read_statement(l, &bundle, f, err);
+		return settle(l, "bundle", NULL, rc, &why, err);
+	rc = add(l, "bundle", &f, err);
+	return rc < 0 ? rc : settle(l, "bundle", f, read_bundle(l, &m.layers[0], f, &why), &why, err);
 }
 
 /* An OCI layout keeps the list of referrers where registries without the API do (distribution-spec, "Referrers Tag Schema"). */
@@ -203,7 +223,8 @@ static int list_in_layout(struct look *l, struct vn_index *ret, struct vn_err *e
 static bool is_other(const struct vn_desc *referrer)
 {
 	const char *predicate = vn_desc_annotation(referrer, VN_SIGN_PREDICATE_ANNOTATION);
-	return strcmp(vn_referrer_type(referrer), VN_SIGN_BUNDLE_TYPE) || (predicate && strcmp(predicate, VN_SIGN_PREDICATE));
+	bool bundle = vn_referrer_untold(referrer) || !strcmp(vn_referrer_type(referrer), VN_SIGN_BUNDLE_TYPE);
+	return !bundle || (predicate && strcmp(predicate, VN_SIGN_PREDICATE));
 }
 
 static int look_bundles(struct look *l, struct vn_err *err)
@@ -213,23 +234,19 @@ static int look_bundles(struct look *l, struct vn_err *err)
 	bool registry = l->source->ref.transport == VN_REF_REGISTRY;
 	struct vn_err why = { 0 };
 	size_t looked = 0;
-	int rc = registry ? vn_registry_referrers_of(l->source, l->digest, VN_SIGN_BUNDLE_TYPE, &listed, &why) :
+	int rc = registry ? vn_registry_referrers_of(l->source, l->digest, VN_SIGN_BUNDLE_TYPE, true, &listed, &why) :
 			    list_in_layout(l, &index, &why);
 	if (rc < 0)
 		return settle(l, "bundle", NULL, rc, &why, err);
 	const struct vn_desc *list = registry ? listed.list : index.manifests;
 	for (size_t i = 0, n = registry ? listed.n : index.nmanifests; i < n; i++) {
-		struct vn_found *f;
 		if (is_other(&list[i]))
 			continue;
 		if (++looked > VN_MAX_SIGNATURES) {
 			rc = vn_fail(&why, VN_ELIMIT, "more than %d bundles, the others are not read", VN_MAX_SIGNATURES);
 			return settle(l, "bundle", NULL, rc, &why, err);
 		}
-		why = (struct vn_err){ 0 };
-		rc = add(l, "bundle", &f, err);
-		if (rc == 0)
-			rc = settle(l, "bundle", f, read_referrer(l, &list[i], f, &why), &why, err);
+		rc = look_referrer(l, &list[i], err);
 		if (rc < 0)
 			return rc;
 	}
@@ -297,8 +314,13 @@ int vn_found_none(const struct vn_found_list *list, const char *name, const stru
 			       other->key->file, other->reason);
 	if (strcmp(other->reason, BY_NONE))
 		return vn_fail(err, VN_EREFUSED, "%s has no good signature over %s: %s", name, digest->text, other->reason);
-	return vn_fail(err, VN_EREFUSED, "%s is signed, but by none of the keys given: %zu signature%s over %s", name, list->n,
-		       list->n == 1 ? "" : "s", digest->text);
+	vn_fail(err, VN_EREFUSED, "%s is signed, but by none of the keys given: %zu signature%s over %s", name, list->n,
+		list->n == 1 ? "" : "s", digest->text);
+	for (size_t i = 0; i < list->n; i++)
+		if (list->list[i].prehashed)
+			return vn_hint(err, "It may be prehashed: since 2.6, cosign does so when it signs with an Ed25519 key, and neither "
+					    "veneer nor `cosign verify` takes that. Sign with P-256, or by `veneer sign`.");
+	return -VN_EREFUSED;
 }
 
 int vn_signed_by(struct vn_source *source, const struct vn_digest *digest, const struct vn_public_keys *keys, int64_t now,

@@ -14,6 +14,7 @@ struct vn_found {
 	const struct vn_key *key;    /* of those given; NULL: it is by none of them */
 	struct vn_claim claim;
 	char reason[768];            /* why it does not count, "" = it is good */
+	bool prehashed;              /* it is by none of them, but has an Ed25519 signature's size, and one of them is such a key */
 };
 struct vn_found_list {
 	struct vn_found *list;

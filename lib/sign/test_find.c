@@ -331,6 +331,12 @@ static void test_bundles(void)
 	refused(&p, P256_PUB, &digest, "is not signed");
 	put_bundle(&p, &digest, P256_KEY, VN_SIGN_PREDICATE, "application/x");
 	refused(&p, P256_PUB, &digest, "is not signed");
+	/* as go-containerregistry wrote the index */
+	put_bundle(&p, &digest, P256_KEY, VN_SIGN_PREDICATE, VN_MT_OCI_EMPTY);
+	CHECK_OK(look(&p, P256_PUB, &digest, &s, &err), &err);
+	CHECK_STR(s.form, "bundle");
+	put_bundle(&p, &digest, P256_KEY, VN_SIGN_PREDICATE, "");
+	CHECK_OK(look(&p, P256_PUB, &digest, &s, &err), &err);
 	put_bundle(&p, &other, P256_KEY, VN_SIGN_PREDICATE, VN_SIGN_BUNDLE_TYPE);
 	/* the list of the other one, under this one's tag */
 	snprintf(p.tags[2].name, sizeof(p.tags[2].name), "sha256-%s", vn_digest_hex(&digest));

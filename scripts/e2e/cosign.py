@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Sign an image in a registry as cosign does with a key, through openssl and HTTP alone.
 
-usage: cosign.py tag|bundle KEY URL REPOSITORY DIGEST [NAME=VALUE]...
+usage: cosign.py tag|bundle|bundle-3.1|bundle-3.0 KEY URL REPOSITORY DIGEST [NAME=VALUE]...
 
 URL is the registry's (http://127.0.0.1:5000), KEY a PEM file. The documents follow cosign's sources: the payload of
 sigstore/sigstore pkg/signature/payload, the manifest that go-containerregistry appends a layer to (cosign
 pkg/oci/mutate/signatures.go), the bundle and its referrer of cosign pkg/oci/remote/write.go (WriteReferrer), member by member in
-their order. Prints the digest of the manifest that it wrote.
+their order. What the index of referrers says of a bundle is that of the newest cosign, of 3.1 (no annotations), or of 2.6 to 3.0.2 (the type
+of an empty configuration, go-containerregistry before 0.21.6; and no annotations in the statement). Prints the digest of the manifest
+that it wrote.
 """
 import base64
 import hashlib
@@ -109,13 +111,14 @@ def sign_tag(registry, reference, key, digest, notes):
     return registry.put(tag, manifest)
 
 
-def sign_bundle(registry, key, digest, notes):
+def sign_bundle(registry, key, digest, notes, like):
     algorithm, value = digest.split(":")
-    statement = go_json({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"digest": {algorithm: value}, "annotations": notes}],
-        "predicateType": PREDICATE, "predicate": {},
-    })
+    subject = {"digest": {algorithm: value}}
+    statement = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PREDICATE}
+    if like != "3.0":
+        subject["annotations"] = notes
+        statement["predicate"] = {}
+    statement = go_json(statement)
     signed = b"DSSEv1 %d %s %d %s" % (len(INTOTO), INTOTO.encode(), len(statement), statement)
     hint = hashlib.sha256(run("openssl", "pkey", "-in", key, "-pubout", "-outform", "DER")).digest()
     bundle = go_json({
@@ -137,8 +140,11 @@ def sign_bundle(registry, key, digest, notes):
     # a registry without the referrers API: its client keeps the index (distribution-spec, "Referrers Tag Schema")
     tag = digest.replace(":", "-")
     index = registry.get(tag) or {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
-    index["manifests"].append({"mediaType": MANIFEST, "size": len(data), "digest": digest_of(data), "annotations": annotations,
-                               "artifactType": BUNDLE})
+    entry = {"mediaType": MANIFEST, "size": len(data), "digest": digest_of(data)}
+    if not like:
+        entry["annotations"] = annotations
+    entry["artifactType"] = manifest["config"]["mediaType"] if like == "3.0" else BUNDLE
+    index["manifests"].append(entry)
     registry.put(tag, index, INDEX)
     return data
 
@@ -148,8 +154,8 @@ def main(form, key, url, repository, digest, *notes):
     notes = dict(note.split("=", 1) for note in notes)
     if form == "tag":
         data = sign_tag(registry, f"{url.split('//')[1]}/{repository}", key, digest, notes)
-    elif form == "bundle":
-        data = sign_bundle(registry, key, digest, notes)
+    elif form in ("bundle", "bundle-3.1", "bundle-3.0"):
+        data = sign_bundle(registry, key, digest, notes, form.partition("-")[2])
     else:
         sys.exit(__doc__)
     print(digest_of(data))

@@ -63,6 +63,11 @@ rootfs_begin() {
 }
 rootfs_model() { sha256sum <"$endpoint/current/opt/model.bin" | cut -c1-64; }
 
+# bases: where each engine keeps /usr/bin/score, which only the base has
+containerd_bases() { find "$run_dir/edge/data" -path '*/snapshots/*/usr/bin/score'; }
+podman_bases() { find "$run_dir/pod/data" -path '*/usr/bin/score'; }
+rootfs_bases() { find "$endpoint/trees" -path '*/usr/bin/score'; }
+
 # the_model NAME TAG
 the_model() { is "$engine: $1" "$("${engine}_model")" "$(cat "$run_dir/model-$2")"; }
 
@@ -86,6 +91,14 @@ for engine in ${VENEER_ENGINES:-containerd podman rootfs}; do
     the_model "has the third model" thin-3
     p verify
     status "$engine: what is held is sound" 0
+    mapfile -t bases < <("${engine}_bases")
+    flip "${bases[@]}"
+    p verify
+    status "$engine: a byte of the base is another one" 4
+    has "$engine: says of which file" "$out" usr/bin/score
+    flip "${bases[@]}"
+    p verify
+    status "$engine: and is what it was" 0
     stop_registry reg
     p rollback
     status "$engine: back without a registry" 0

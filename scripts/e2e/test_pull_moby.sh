@@ -95,6 +95,14 @@ once
 status "with it all is well" 0
 p verify
 status "what is held is sound" 0
+mapfile -t base < <(find "$run_dir/car/data" -path '*/diff/usr/bin/tar' | head -n 1)
+flip "${base[@]}"
+p verify --format json
+status "a byte of the base is another one" 4
+has "says of which file" "$out" usr/bin/tar
+flip "${base[@]}"
+p verify
+status "and is what it was" 0
 p gc --format json
 status "gc" 0
 answers "and the release still answers" 2

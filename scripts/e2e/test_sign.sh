@@ -30,6 +30,12 @@ file a text=four
 image 5
 layer gzip-6
 file a text=five
+image 3.0
+layer gzip-6
+file a text=six
+image 3.1
+layer gzip-6
+file a text=seven
 image a arch=amd64 untagged
 layer
 file a text=a
@@ -161,6 +167,35 @@ for name in p e; do
     status "verifies" 0
     is "with its annotations" "$(json '.signatures[] | select(.good) | "\(.form) \(.release) \(.annotations.env)"')" "bundle 4 prod"
 done
+for like in 3.0 3.1; do
+    v copy -q "oci:$run_dir/images:$like" "$repo:$like"
+    cosign bundle-$like p $like dev.veneer.release=4
+    v verify --key "$keys/p.pub" --format json "$repo:$like"
+    status "a bundle as cosign $like lists it" 0
+    is "with its annotations, where it has them" "$(json '.signatures[] | "\(.good) \(.release)"')" "true $([ $like = 3.0 ] && echo null || echo 4)"
+    v copy -q "$repo:$like" "oci:$run_dir/usb:$like"
+    v copy -q "$repo:$(digest_of $like | tr : -)" "oci:$run_dir/usb:$(digest_of $like | tr : -)"
+    v verify --key "$keys/p.pub" "oci:$run_dir/usb:$like"
+    status "and in a layout" 0
+done
+# what an index of that time says of an artifact of another kind is the same
+v copy -q "oci:$run_dir/images:5" "$repo:sbom"
+cosign bundle-3.0 p sbom
+index=$(digest_of sbom | tr : -)
+manifest reg signed/app "$(manifest reg signed/app "$index" | jq -r '.manifests[0].digest')" |
+    jq -c '.layers[0].mediaType = "text/spdx" | .artifactType = "text/spdx"' >"$run_dir/sbom.json"
+put_manifest() {
+    curl -sf --noproxy '*' -X PUT -H "Content-Type: application/vnd.oci.image.$1.v1+json" --data-binary "@$2" \
+        "$(reg_url reg)/v2/signed/app/manifests/$3" >/dev/null
+}
+sbom=sha256:$(sha256sum <"$run_dir/sbom.json" | cut -c1-64)
+put_manifest manifest "$run_dir/sbom.json" "$sbom"
+manifest reg signed/app "$index" | jq -c --arg d "$sbom" --argjson n "$(wc -c <"$run_dir/sbom.json")" \
+    '.manifests[0].digest = $d | .manifests[0].size = $n' >"$run_dir/index.json"
+put_manifest index "$run_dir/index.json" "$index"
+v verify --key "$keys/p.pub" "$repo:sbom"
+status "what is no bundle is none" 1
+has "and nothing is said of it" "$err" "is not signed"
 v sign --bundle --key "$keys/new.key" "$repo:4"
 status "a bundle is added" 0
 v verify --key "$keys/new.pub" --format json "$repo:4"
