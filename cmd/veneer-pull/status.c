@@ -119,6 +119,17 @@ static void add_error(struct out_table *facts, const struct vn_pull_status *stat
 	fact(facts, "error", OUT_BAD, &line);
 }
 
+static void add_damage(struct out_table *facts, const struct vn_pull_status *status)
+{
+	OUT_CLEANUP(text_release) struct text line = { 0 };
+	char when[CMD_TIME_TEXT];
+
+	if (!status->unsound)
+		return;
+	text_addf(&line, "`veneer-pull verify` found some, %s", cmd_time_text(status->unsound, when));
+	fact(facts, "damage", OUT_BAD, &line);
+}
+
 static void add_previous(struct out_table *facts, const struct vn_pull_status *status)
 {
 	OUT_CLEANUP(text_release) struct text line = { 0 };
@@ -225,6 +236,7 @@ static void put_status(const struct cmd_call *call, const struct vn_pull_status 
 	add_update(&facts, status);
 	add_waits(&facts, status);
 	add_error(&facts, status);
+	add_damage(&facts, status);
 	add_previous(&facts, status);
 	add_base(&facts, status);
 	add_data(&facts, status);

@@ -62,6 +62,7 @@ struct vn_pull_status {
 	const char *error;           /* of the last run, "" = it went well */
 	int error_status;            /* its exit status */
 	int64_t error_time;
+	int64_t unsound;             /* when verify found damage last; 0 = it has found none since, or never */
 	unsigned failures;           /* in a row */
 };
 struct vn_pull_event {               /* one line of the history */

@@ -215,10 +215,11 @@ static ssize_t read_more(struct stream *s, struct vn_err *err)
 	struct running *r = &s->r;
 	while (r->out >= 0) {
 		struct pollfd p[2] = { { .fd = r->out, .events = POLLIN }, { .fd = r->errors, .events = POLLIN } };
-		int ready = poll(p, 2, LOOK_MS);
+		bool over = vn_child_ended(r->pid);
+		int ready = poll(p, 2, over ? 0 : LOOK_MS);
 		if (ready < 0 && errno != EINTR)
 			return vn_fail_sys(err, VN_EIO, "poll");
-		if (vn_monotonic_ms() >= r->deadline)
+		if ((ready == 0 && over) || vn_monotonic_ms() >= r->deadline)
 			return 0;
 		int rc = ready > 0 && p[1].revents ? read_some(&r->errors, &r->said, true, err) : 0;
 		if (rc < 0)
@@ -250,6 +251,8 @@ static ssize_t stream_next(struct vn_in *in, const void **ret_block, struct vn_e
 		read_some(&s->r.errors, &s->r.said, true, err);
 	int status = vn_child_exit(s->r.pid, s->r.deadline, true);
 	s->r.pid = 0;
+	if (status == 128)
+		return vn_fail(err, VN_ENETWORK, "%s was ended by a signal", s->name);
 	return judge(&s->command, status, &s->r.said, err);
 }
 

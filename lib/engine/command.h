@@ -21,6 +21,7 @@ void vn_command_add(struct vn_command *c, ...) __attribute__((sentinel));
 /* VN_EIO: the program is not there (status 0), or its exit status is not 0, and then with its last line; VN_ENETWORK: the time is up.
  * `ret` (may be NULL) takes its stdout. */
 int vn_command_run(struct vn_command *c, struct vn_buf *ret, struct vn_err *err);
-/* Its stdout as it comes; the end of it tells what vn_command_run would. `out` is not used. Closed earlier, the program is stopped. */
+/* Its stdout as it comes; the end of it tells what vn_command_run would, or VN_ENETWORK when a signal ended it. `out` is not used. Closed
+ * earlier, the program is stopped. */
 int vn_command_in(const struct vn_command *c, struct vn_in **ret, struct vn_err *err);
 #endif

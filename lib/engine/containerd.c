@@ -173,7 +173,8 @@ static int containerd_prove(struct vn_engine *e, const struct vn_incoming *in, b
 	return rc < 0 ? rc : vn_deep_tree(&d, v.root, err);
 }
 
-/* Its blobs are hashed, and what they unpack to is compared with the view that containers get. */
+/* Its blobs are hashed, and the files that they hold are compared with the view that containers get. Modes are containerd's own: 1.6
+ * takes setuid from a file that has a hard link. */
 static int reread(struct vn_ctr *c, const char *name, struct vn_err *err)
 {
 	VN_AUTO_FREE char *full = NULL;
@@ -186,7 +187,7 @@ static int reread(struct vn_ctr *c, const char *name, struct vn_err *err)
 	if (rc == 0)
 		rc = vn_ctr_find(c, full, &found, err);
 	if (rc == 0)
-		rc = vn_ctr_source(c, &content, err);
+		rc = vn_ctr_source(c, full, &content, err);
 	const struct vn_desc manifest = { .digest = found.digest, .size = -1 };
 	if (rc == 0)
 		rc = vn_image_open_child(content, &manifest, NULL, &image, err);
@@ -200,7 +201,11 @@ static int reread(struct vn_ctr *c, const char *name, struct vn_err *err)
 
 static int containerd_reread(struct vn_engine *e, const char *name, struct vn_err *err)
 {
-	return reread((struct vn_ctr *)e, name, err);
+	struct vn_err away = { 0 };
+	int rc = reread((struct vn_ctr *)e, name, err);
+	if (rc < 0 && vn_ctr_answers((struct vn_ctr *)e, &away) < 0)
+		*err = away;
+	return rc < 0 ? -(int)err->code : 0;
 }
 
 static int import(struct vn_ctr *c, int fd, const struct vn_platform *platform, struct vn_err *err)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* ctr itself waits ten seconds for an engine that is not there. */
-static int answers(const struct vn_ctr *c, struct vn_err *err)
+int vn_ctr_answers(const struct vn_ctr *c, struct vn_err *err)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	if (strlen(c->address) >= sizeof(a.sun_path))
@@ -41,14 +41,14 @@ static struct vn_command whole_command(const struct vn_ctr *c, const struct vn_c
 int vn_ctr_in(struct vn_ctr *c, const struct vn_command *cmd, struct vn_in **ret, struct vn_err *err)
 {
 	const struct vn_command whole = whole_command(c, cmd);
-	int rc = answers(c, err);
+	int rc = vn_ctr_answers(c, err);
 	return rc < 0 ? rc : vn_command_in(&whole, ret, err);
 }
 
 int vn_ctr_run(struct vn_ctr *c, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err)
 {
 	struct vn_command whole = whole_command(c, cmd);
-	int rc = answers(c, err);
+	int rc = vn_ctr_answers(c, err);
 	if (rc < 0)
 		return rc;
 	rc = vn_command_run(&whole, ret, err);
@@ -280,7 +280,7 @@ static void content_close(struct vn_source *s)
 	free(s);
 }
 
-int vn_ctr_source(struct vn_ctr *c, struct vn_source **ret, struct vn_err *err)
+int vn_ctr_source(struct vn_ctr *c, const char *name, struct vn_source **ret, struct vn_err *err)
 {
 	static const struct vn_source_ops ops = { .manifest = content_manifest, .blob = content_blob, .close = content_close };
 	struct content *s = calloc(1, sizeof(*s));
@@ -288,6 +288,10 @@ int vn_ctr_source(struct vn_ctr *c, struct vn_source **ret, struct vn_err *err)
 		return vn_nomem(err);
 	s->source = (struct vn_source){ .ops = &ops, .events = c->e.events };
 	s->c = c;
-	*ret = &s->source;
-	return 0;
+	int rc = vn_strdup(name, &s->source.ref.text, err);
+	if (rc < 0)
+		content_close(&s->source);
+	else
+		*ret = &s->source;
+	return rc;
 }

@@ -12,6 +12,8 @@ struct vn_ctr {
 	char *data;                  /* NULL: not asked for yet */
 	bool swept;                  /* no view of a killed run is left */
 };
+/* VN_ENETWORK: nobody answers at its address. */
+int vn_ctr_answers(const struct vn_ctr *c, struct vn_err *err);
 /* Runs `ctr` with the words of `cmd` behind address and namespace. VN_ENETWORK: nobody answers there; VN_ENOTFOUND: what it was asked
  * about is not there. */
 int vn_ctr_run(struct vn_ctr *c, struct vn_command *cmd, struct vn_buf *ret, struct vn_err *err);
@@ -37,8 +39,8 @@ struct vn_ctr_image {
 int vn_ctr_find(struct vn_ctr *c, const char *name, struct vn_ctr_image *ret, struct vn_err *err);
 void vn_ctr_image_release(struct vn_ctr_image *image);
 
-/* Blobs of the content store. `ret` is closed with vn_source_close, before `c`. */
-int vn_ctr_source(struct vn_ctr *c, struct vn_source **ret, struct vn_err *err);
+/* Blobs of the content store; `name` is for messages. `ret` is closed with vn_source_close, before `c`. */
+int vn_ctr_source(struct vn_ctr *c, const char *name, struct vn_source **ret, struct vn_err *err);
 
 /* VN_EDIGEST unless everything of it is there and unpacked. */
 int vn_ctr_check(struct vn_ctr *c, const char *full, struct vn_err *err);

@@ -54,6 +54,10 @@ struct vn_engine_ops {
 	/* Reads all that the engine keeps of what a name stands for, its base included, and compares it with what came in: VN_EDIGEST names
 	 * what differs. NULL: its layers are the files, and whoever holds them hashes them (oci). */
 	int (*reread)(struct vn_engine *e, const char *name, struct vn_err *err);
+	/* The same of what has no name and the next image may start from. NULL: there is no such thing. */
+	int (*reread_base)(struct vn_engine *e, struct vn_err *err);
+	/* Removes what killed runs left. NULL: it does so by itself. */
+	int (*sweep)(struct vn_engine *e, struct vn_err *err);
 	/* Everything that the engine wrote is durable: syncfs() of its data folder. */
 	int (*sync)(struct vn_engine *e, struct vn_err *err);
 	/* `name` is `to` (a private name) from now on, at once or not at all. */

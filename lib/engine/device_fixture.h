@@ -80,6 +80,20 @@ static inline void made_release(struct made *m)
 		vn_buf_release(&m->layer[i].bytes);
 }
 
+/* What `docker save` makes of it, with `last` in place of its top layer (NULL: itself). */
+static inline void made_archive(const struct made *m, const char *last, struct pen *ret)
+{
+	pen_open(ret);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct pen *layer = &m->layer[i];
+		char name[40];
+		snprintf(name, sizeof(name), "%zu/layer.tar", i);
+		bool other = last && i == m->n - 1;
+		pen_file(ret, name, other ? last : layer->bytes.data, other ? strlen(last) : layer->bytes.len);
+	}
+	pen_close(ret);
+}
+
 /* ---- commands */
 /* A script `name` in front of PATH, which also writes its words into the file "log". */
 static inline void put_command(const char *name, const char *script)

@@ -1,5 +1,5 @@
 /* A list of files with a seal that fits, which no mutation would find: whatever it says, nothing outside of the tree is looked at, it
- * is compared to its end or refused, and a tree that is listed beside it is listed as without it. */
+ * is compared to its end or refused, and a tree can be listed above it. */
 #include "engine/listing.h"
 #include "stream/in.h"
 #include "util/cleanup.h"
@@ -19,14 +19,12 @@ static void put(int dir, const char *name, const void *data, size_t len)
 		abort();
 }
 
-static off_t list(int tree, const struct vn_listing_below *below, int place, const char *name)
+static void list(int tree, const struct vn_listing_below *below, int place, const char *name)
 {
 	struct vn_err err = { 0 };
-	struct stat st;
 	VN_AUTO_CLOSE int fd = openat(place, name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (fd < 0 || vn_listing_write(tree, below, fd, name, &err) < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || vn_listing_write(tree, below, fd, name, &err) < 0)
 		abort();
-	return st.st_size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,10 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc = vn_listing_compare(tree, fd, "fuzz", &err);
 	if (rc > 0 || (rc < 0 && !err.text[0]))
 		abort();
-	/* no file of the other tree is this one's */
 	const struct vn_listing_below below = { other, fd };
-	if (list(tree, NULL, place, "alone") != list(tree, &below, place, "along"))
-		abort();
+	list(tree, NULL, place, "alone");
+	list(tree, &below, place, "along");
 	if (vn_fs_remove_tree(dir, &err) < 0)
 		abort();
 	return 0;

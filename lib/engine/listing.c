@@ -311,34 +311,55 @@ struct below {
 	struct lines lines;
 	bool there;                  /* its present line is one */
 };
-
 static void below_release(struct below *b)
 {
 	lines_release(&b->lines);
 }
 
+/* Of a list that cannot be used nothing is known. */
 static void below_open(const struct vn_listing_below *from, struct below *ret)
 {
 	struct vn_err ignored = { 0 };
 	*ret = (struct below){ .root = -1 };
-	/* a list that cannot be used costs time and nothing else */
 	if (!from || from->list < 0 || check_seal(from->list, &ignored) < 0 || lines_open(from->list, &ret->lines, &ignored) < 0)
 		return;
 	ret->root = from->root;
 	ret->there = next_line(&ret->lines, &ignored) > 0;
 }
 
-/* What its list says of the contents of the very same file; NULL: nothing. */
-static const char *below_knows(struct below *b, const char *path, const struct stat *st)
+static void below_next(struct below *b)
 {
 	struct vn_err ignored = { 0 };
-	struct stat same;
-	while (b->there && vn_path_cmp(vn_buf_text(&b->lines.path), path) < 0)
-		b->there = next_line(&b->lines, &ignored) > 0;
-	if (!b->there || strcmp(vn_buf_text(&b->lines.path), path) || look_at(b->root, path, &same) < 0 ||
-	    same.st_ino != st->st_ino || same.st_dev != st->st_dev)
-		return NULL;
-	return strstr(vn_buf_text(&b->lines.line), DIGEST);
+	b->there = next_line(&b->lines, &ignored) > 0;
+}
+
+static int put_line(struct vn_out *out, struct vn_buf *line, struct vn_err *err)
+{
+	int rc = vn_buf_add(line, "\n", 1, err);
+	return rc < 0 ? rc : vn_out_write(out, vn_buf_text(line), line->len, err);
+}
+
+/* Lines before `path` (NULL: all that are left) are of paths that the new tree lacks: layers took them away, or they were missing below
+ * and go on being so. */
+static int pass_lines(struct below *b, const char *path, struct vn_out *out, struct vn_err *err)
+{
+	struct stat st;
+	int rc = 0;
+	for (; rc == 0 && b->there && (!path || vn_path_cmp(vn_buf_text(&b->lines.path), path) < 0); below_next(b))
+		if (look_at(b->root, vn_buf_text(&b->lines.path), &st) < 0)
+			rc = put_line(out, &b->lines.line, err);
+	return rc;
+}
+
+/* The layers left it alone: what the list below says of it holds, whatever became of it since. */
+static bool is_shared(const struct below *b, const char *path, const struct stat *st)
+{
+	struct stat low;
+	if (!b->there || strcmp(vn_buf_text(&b->lines.path), path) || look_at(b->root, path, &low) < 0)
+		return false;
+	if (S_ISDIR(st->st_mode))
+		return low.st_mode == st->st_mode && low.st_uid == st->st_uid && low.st_gid == st->st_gid;
+	return low.st_ino == st->st_ino && low.st_dev == st->st_dev;
 }
 
 static int write_lines(int root, struct below *b, struct vn_out *out, struct vn_err *err)
@@ -352,12 +373,15 @@ static int write_lines(int root, struct below *b, struct vn_out *out, struct vn_
 		rc = vn_buf_add(&w.todo, "", 1, err);
 	while (rc == 0 && (more = walk_next(&w, &st, err)) > 0) {
 		const char *path = vn_buf_text(&w.path);
-		rc = describe(&line, hash, root, path, &st, S_ISREG(st.st_mode) ? below_knows(b, path, &st) : NULL, err);
+		rc = pass_lines(b, path, out, err);
+		bool shared = rc == 0 && is_shared(b, path, &st);
+		if (rc == 0 && !shared)
+			rc = describe(&line, hash, root, path, &st, NULL, err);
 		if (rc == 0)
-			rc = vn_buf_add(&line, "\n", 1, err);
-		if (rc == 0)
-			rc = vn_out_write(out, vn_buf_text(&line), line.len, err);
+			rc = put_line(out, shared ? &b->lines.line : &line, err);
 	}
+	if (rc == 0 && more == 0)
+		rc = pass_lines(b, NULL, out, err);
 	return rc < 0 ? rc : more;
 }
 
@@ -394,9 +418,27 @@ static int differs(const char *place, const char *path, const char *found, const
 		       (int)strcspn(listed + word, " "), listed + word);
 }
 
-int vn_listing_compare(int root, int list, const char *place, struct vn_err *err)
+/* Contents that nobody could read when the list was made are not looked at. */
+static int compare_path(int root, const struct lines *l, struct vn_hash *hash, struct vn_buf *line, const char *place,
+			struct vn_err *err)
 {
 	struct stat st;
+	const char *path = vn_buf_text(&l->path), *listed = vn_buf_text(&l->line);
+	bool has_digest = strstr(listed, DIGEST) != NULL;
+	if (look_at(root, path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			       ? vn_fail(err, VN_EDIGEST, "%s: /%.300s is missing", place, path)
+			       : vn_fail_sys(err, VN_EIO, "%s: cannot look at /%.300s", place, path);
+	int rc = describe(line, hash, root, path, &st, has_digest ? NULL : "", err);
+	if (rc < 0 || !strcmp(vn_buf_text(line), listed))
+		return rc;
+	if (S_ISREG(st.st_mode) && has_digest && !strstr(vn_buf_text(line), DIGEST))
+		return vn_fail(err, VN_EAUTH, "%s: /%.300s may not be read", place, path);
+	return differs(place, path, vn_buf_text(line), listed, err);
+}
+
+int vn_listing_compare(int root, int list, const char *place, struct vn_err *err)
+{
 	VN_CLEANUP(lines_release) struct lines l = { .in = NULL };
 	AUTO_HASH *hash = NULL;
 	VN_AUTO(vn_buf) line = VN_BUF(MAX_LINE * 4);
@@ -405,15 +447,7 @@ int vn_listing_compare(int root, int list, const char *place, struct vn_err *err
 		rc = lines_open(list, &l, err);
 	if (rc == 0)
 		rc = vn_hash_open("sha256", &hash, err);
-	while (rc == 0 && (more = next_line(&l, err)) > 0) {
-		const char *path = vn_buf_text(&l.path);
-		if (look_at(root, path, &st) < 0)
-			return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-				       ? vn_fail(err, VN_EDIGEST, "%s: /%.300s is missing", place, path)
-				       : vn_fail_sys(err, VN_EIO, "%s: cannot look at /%.300s", place, path);
-		rc = describe(&line, hash, root, path, &st, NULL, err);
-		if (rc == 0 && strcmp(vn_buf_text(&line), vn_buf_text(&l.line)))
-			rc = differs(place, path, vn_buf_text(&line), vn_buf_text(&l.line), err);
-	}
+	while (rc == 0 && (more = next_line(&l, err)) > 0)
+		rc = compare_path(root, &l, hash, &line, place, err);
 	return rc < 0 ? rc : more;
 }

@@ -14,8 +14,8 @@
 struct vn_listing_below {
 	int root, list;              /* list -1: there is none */
 };
-/* The list of the tree `root`, into the file `to`. `below` (may be NULL) spares reading the files that are shared. `place` is for
- * messages. */
+/* The list of the tree `root`, into the file `to`. What it shares with the tree below is as that one's list says, and not read: what was
+ * damaged there stays damaged. `below` may be NULL; `place` is for messages. */
 int vn_listing_write(int root, const struct vn_listing_below *below, int to, const char *place, struct vn_err *err);
 /* VN_EDIGEST names the first path that is not as the list says, or says that the list itself is damaged. Paths that are not in the
  * list do not matter. */

@@ -129,9 +129,7 @@ static int give(struct vn_moby *m, const char *full, struct vn_in **ret, struct 
 static int moby_reread(struct vn_engine *e, const char *name, struct vn_err *err)
 {
 	struct vn_moby *m = (struct vn_moby *)e;
-	struct vn_err away = { 0 };
 	VN_AUTO_FREE char *full = NULL;
-	VN_AUTO_JSON *version = NULL;
 	VN_AUTO(vn_held) held = { 0 };
 	struct vn_in *archive = NULL;
 	int rc = vn_engine_full_name(name, &full, err);
@@ -143,9 +141,9 @@ static int moby_reread(struct vn_engine *e, const char *name, struct vn_err *err
 	/* compressed blobs have other digests; they have their names */
 	if (rc == 0)
 		rc = vn_whole_check(archive, held.diff_ids, vn_docker_keeps_in_containerd(&m->docker) ? 0 : held.ndiff_ids, name, err);
-	if (rc == 0 || rc == -VN_EDIGEST || rc == -VN_ENOTFOUND || vn_docker_json(&m->docker, "/version", &version, &away) < 0)
+	/* its own word, when a file is not what it was; a connection that ends is none */
+	if (rc != -VN_EIO)
 		return rc;
-	/* it is there, and gives what it can: up to a file that is not what it was */
 	vn_wrap(err, "the engine cannot give %s back as it was", name);
 	err->code = VN_EDIGEST;
 	return -VN_EDIGEST;

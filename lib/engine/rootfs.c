@@ -279,31 +279,56 @@ static int rootfs_prove(struct vn_engine *e, const struct vn_incoming *in, bool 
 	return done(e, prove(e, in, deep, err), err);
 }
 
-/* What has a record has a list. */
-static int reread(const char *dir, const char *name, struct vn_err *err)
+static int compare_list(struct vn_engine *e, const struct vn_tree_name *tree, const char *called, struct vn_err *err)
 {
-	struct vn_tree_name tree;
-	VN_AUTO(vn_held) held = { 0 };
 	VN_AUTO_CLOSE int root = -1, list = -1;
 	VN_AUTO_FREE char *path = NULL;
-	int rc = find(dir, name, &tree, &held, err);
-	if (rc < 0)
-		return rc;
-	vn_tree_folder(&tree, &tree);
-	rc = vn_rootfs_open_tree(dir, &tree, &root, err);
+	int rc = vn_rootfs_open_tree(dir_of(e), tree, &root, err);
 	if (rc == 0)
-		rc = vn_asprintf(&path, err, "%s/trees/%s" VN_TREE_LIST, dir, tree.text);
+		rc = vn_asprintf(&path, err, "%s/trees/%s" VN_TREE_LIST, dir_of(e), tree->text);
 	if (rc < 0)
 		return rc;
 	list = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (list < 0)
-		return vn_fail_sys(err, errno == ENOENT ? VN_EDIGEST : VN_EIO, "cannot read the list of files %s", path);
-	return vn_listing_compare(root, list, name, err);
+	if (list < 0 && errno == ENOENT) {
+		vn_warn(e->events, "%s is not there: nothing is known of the files of %s", path, called);
+		return 0;
+	}
+	return list < 0 ? vn_fail_sys(err, VN_EIO, "cannot read %s", path) : vn_listing_compare(root, list, called, err);
 }
 
 static int rootfs_reread(struct vn_engine *e, const char *name, struct vn_err *err)
 {
-	return done(e, reread(dir_of(e), name, err), err);
+	struct vn_tree_name tree;
+	VN_AUTO(vn_held) held = { 0 };
+	int rc = find(dir_of(e), name, &tree, &held, err);
+	if (rc == 0) {
+		vn_tree_folder(&tree, &tree);
+		rc = compare_list(e, &tree, name, err);
+	}
+	return done(e, rc, err);
+}
+
+/* Trees that are no image's. */
+static int rootfs_reread_base(struct vn_engine *e, struct vn_err *err)
+{
+	VN_AUTO(vn_rootfs_names) trees = { 0 };
+	int rc = vn_rootfs_trees(dir_of(e), &trees, err);
+	for (size_t i = 0; rc == 0 && i < trees.n; i++) {
+		VN_AUTO(vn_held) held = { 0 };
+		rc = vn_rootfs_record(dir_of(e), &trees.list[i], &held, err);
+		if (rc == 0 && vn_digest_none(&held.image))
+			rc = compare_list(e, &trees.list[i], trees.list[i].text, err);
+	}
+	return done(e, rc, err);
+}
+
+static int rootfs_sweep(struct vn_engine *e, struct vn_err *err)
+{
+	VN_AUTO_CLOSE int lock = -1;
+	int rc = vn_rootfs_lock(dir_of(e), &lock, err);
+	if (rc == 0)
+		rc = vn_rootfs_sweep(dir_of(e), err);
+	return done(e, rc, err);
 }
 
 static int rootfs_sync(struct vn_engine *e, struct vn_err *err)
@@ -466,6 +491,8 @@ static const struct vn_engine_ops rootfs_ops = {
 	.load = rootfs_load,
 	.prove = rootfs_prove,
 	.reread = rootfs_reread,
+	.reread_base = rootfs_reread_base,
+	.sweep = rootfs_sweep,
 	.sync = rootfs_sync,
 	.name_as = rootfs_name_as,
 	.forget = rootfs_forget,

@@ -143,6 +143,14 @@ static void test_stream(void)
 	CHECK_HAS(err.text, "within 1 seconds");
 	vn_command_add(&none, "no-such-program-here", NULL);
 	CHECK_EQ(read_stream(&none, &out, &err), -VN_EIO);
+	/* what is left behind is not waited for; what is killed may be well another time */
+	struct vn_command leaves = { .seconds = 500 }, slain = { 0 };
+	vn_buf_clear(&out);
+	vn_command_add(&leaves, "sh", "-c", "sleep 1000 & echo $!", NULL);
+	CHECK_OK(read_stream(&leaves, &out, &err), &err);
+	kill(number(&out), SIGKILL);
+	vn_command_add(&slain, "sh", "-c", "kill -9 $$", NULL);
+	CHECK_EQ(read_stream(&slain, &out, &err), -VN_ENETWORK);
 	/* closed early */
 	struct vn_command endless = { 0 };
 	struct vn_in *in = NULL;

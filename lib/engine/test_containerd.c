@@ -66,7 +66,7 @@ static void begin(void)
 	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s/s", test_dir);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(bind(listener, (struct sockaddr *)&a, sizeof(a)) == 0);
-	CHECK(listen(listener, 64) == 0);
+	CHECK(listen(listener, 1024) == 0);
 	snprintf(endpoint, sizeof(endpoint), "%s,space", a.sun_path);
 	CHECK_OK(vn_engine_open("containerd", endpoint, test_dir, NULL, &e, &err), &err);
 }
@@ -261,8 +261,31 @@ static void test_absent(void)
 	end();
 }
 
+static void test_reread(void)
+{
+	struct vn_err err = { 0 };
+	begin();
+	CHECK_EQ(e->ops->reread(e, NAME, &err), -VN_ENOTFOUND);
+	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EIO);
+	CHECK_HAS(err.text, made.digest[1].text);
+	for (size_t i = 0; i < made.n; i++)
+		CHECK_OK(vn_fs_replace(below(made.digest[i].text), made.layer[i].bytes.data, made.layer[i].bytes.len, 0644, &err), &err);
+	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
+	put_text("tree/a", "basE");
+	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "/a has other contents");
+	put_text("tree/a", "base");
+	/* its bytes that are not what they are called */
+	VN_AUTO_CLOSE int fd = open(below(made.digest[0].text), O_WRONLY);
+	CHECK(pwrite(fd, "X", 1, 512) == 1);
+	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, made.digest[0].text);
+	end();
+}
+
 int main(void)
 {
+	RUN(test_reread);
 	RUN(test_look);
 	RUN(test_index);
 	RUN(test_files);

@@ -136,12 +136,17 @@ static void test_below(void)
 	CHECK_OK(vn_fs_read(below("alone"), &alone, &err), &err);
 	CHECK_OK(vn_fs_read(below("along"), &along, &err), &err);
 	CHECK_STR(vn_buf_text(&along), vn_buf_text(&alone));
-	/* another byte in a shared file is found, although the list was written afterwards */
+	/* another byte in a shared file is found, although the list was written afterwards; so is what was missing below */
 	VN_AUTO_CLOSE int fd = open(below("upper/a/x"), O_WRONLY);
 	CHECK(pwrite(fd, "7", 1, 0) == 1);
 	CHECK_OK(list("upper", "lower", "along", &err), &err);
 	CHECK_EQ(compare("upper", "along", &err), -VN_EDIGEST);
 	CHECK_HAS(err.text, "/a/x");
+	CHECK(pwrite(fd, "1", 1, 0) == 1);
+	CHECK(unlink(below("lower/z")) == 0 && unlink(below("upper/z")) == 0);
+	CHECK_OK(list("upper", "lower", "along", &err), &err);
+	CHECK_EQ(compare("upper", "along", &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "/z is missing");
 	/* a list that is damaged is not used */
 	CHECK(truncate(below("list"), 10) == 0);
 	CHECK_OK(list("upper", "lower", "along", &err), &err);

@@ -161,6 +161,38 @@ static void test_deep(void)
 	made_release(&m);
 }
 
+/* `says`: an error instead of the archive. */
+static int reread(const struct made *m, const char *last, const char *says, struct vn_err *err)
+{
+	char text[2048];
+	struct pen archive;
+	show(m, text);
+	made_archive(m, last, &archive);
+	const struct answer answers[] = { { "GET " IMAGES "/json", 200, text, 0 },
+					  { "GET " IMAGES "/get", says ? 500 : 200, says ? says : archive.bytes.data,
+					    says ? strlen(says) : archive.bytes.len }, INFO, { 0 } };
+	*err = (struct vn_err){ 0 };
+	begin(answers);
+	int rc = e->ops->reread(e, NAME, err);
+	end();
+	vn_buf_release(&archive.bytes);
+	return rc;
+}
+
+static void test_reread(void)
+{
+	struct vn_err err = { 0 };
+	struct made m;
+	made_open(&m, "f a base|f b top");
+	CHECK_OK(reread(&m, NULL, NULL, &err), &err);
+	CHECK_EQ(reread(&m, "other", NULL, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "layer 2 of " NAME " is not what it was");
+	CHECK_EQ(reread(&m, NULL, "{\"message\":\"file integrity checksum failed for \\\"a\\\"\"}", &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "cannot give " NAME " back as it was");
+	CHECK_HAS(err.text, "checksum failed for \"a\"");
+	made_release(&m);
+}
+
 static int read_files(const char *const *paths, size_t n, char *out, size_t room, struct vn_err *err)
 {
 	struct vn_digest image;
@@ -300,6 +332,7 @@ int main(void)
 	RUN(test_load);
 	RUN(test_prove);
 	RUN(test_deep);
+	RUN(test_reread);
 	RUN(test_files);
 	RUN(test_names);
 	RUN(test_discard);

@@ -25,6 +25,7 @@ static const char script[] =
 	"'ps '*) case $* in *ancestor*) cat made ;; *) cat stale ;; esac ;;\n"
 	"'create '*) [ ! -e uncreatable ] || { echo 'Error: layer not known' >&2; exit 125; }; echo c0ffee ;;\n"
 	"'rm '*) ;;\n"
+	"'save '*) cat saved; [ ! -e unsaved ] || { cat unsaved >&2; exit 125; } ;;\n"
 	"'cp '*) cat \"tars${2#*:}\" 2>/dev/null || { echo 'Error: could not be found' >&2; exit 125; } ;;\n"
 	"esac\n"
 	"exit 0\n";
@@ -216,8 +217,33 @@ static void test_discard(void)
 	end();
 }
 
+static int reread(const char *last, struct vn_err *err)
+{
+	struct pen archive;
+	made_archive(&made, last, &archive);
+	*err = (struct vn_err){ 0 };
+	CHECK_OK(vn_fs_replace(below("saved"), archive.bytes.data, archive.bytes.len, 0644, err), err);
+	vn_buf_release(&archive.bytes);
+	return e->ops->reread(e, PROD, err);
+}
+
+static void test_reread(void)
+{
+	struct vn_err err = { 0 };
+	begin();
+	CHECK_EQ(e->ops->reread(e, NAME, &err), -VN_ENOTFOUND);
+	CHECK_OK(reread(NULL, &err), &err);
+	CHECK_EQ(reread("other", &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "layer 2 of " PROD);
+	put_text("unsaved", "Error: file integrity checksum failed for \"a\"\n");
+	CHECK_EQ(reread(NULL, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "checksum failed for \"a\"");
+	end();
+}
+
 int main(void)
 {
+	RUN(test_reread);
 	RUN(test_look);
 	RUN(test_layers);
 	RUN(test_files);

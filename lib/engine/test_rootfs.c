@@ -273,7 +273,7 @@ static void test_reread(void)
 	/* what runs in it may add to it */
 	CHECK_OK(vn_fs_replace(below("root/current/run"), "", 0, 0644, &err), &err);
 	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
-	/* and its list is needed */
+	/* of what was not written down nothing is known */
 	char list[300];
 	ssize_t n = readlink(below("root/current"), list, sizeof(list) - 8);
 	CHECK(n > 0);
@@ -281,7 +281,77 @@ static void test_reread(void)
 	char path[320];
 	snprintf(path, sizeof(path), "root/%s", list);
 	CHECK(unlink(below(path)) == 0);
-	CHECK_EQ(e->ops->reread(e, PROD, &err), -VN_EDIGEST);
+	CHECK_OK(e->ops->reread(e, PROD, &err), &err);
+	fixture_end();
+}
+
+/* What was damaged in a base is damaged in all that is made from it, and in itself when it is no image any more. */
+static void test_reread_base(void)
+{
+	struct vn_err err = { 0 };
+	AUTO_MADE old = { 0 }, thin = { 0 };
+	fixture_begin();
+	make_image("store", "f a/base 1; f b 2; l l b; f z 3|f model old", "1", &old);
+	make_image("store", "f a/base 1; f b 2; l l b; f z 3|f model old|f model new; w b", "2", &thin);
+	AUTO_ENGINE *e = open_engine();
+	CHECK_OK(load(e, &old, 0, NEW, &err), &err);
+	static const struct {
+		const char *path, *says;
+	} damage[] = { { "z", "/z is missing" }, { "l", "/l is missing" }, { "a", "/a has mode=0777" } };
+	for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+		struct vn_incoming in = incoming(&thin, 2, NEXT);
+		char path[200];
+		snprintf(path, sizeof(path), "root/images/edge.example.io%%2Fapp:veneer-1/%s", damage[i].path);
+		if (i < 2)
+			CHECK(unlink(below(path)) == 0);
+		else
+			CHECK(chmod(below(path), 0777) == 0);
+		CHECK_OK(load(e, &thin, 2, NEXT, &err), &err);
+		CHECK_EQ(e->ops->reread(e, NEXT, &err), -VN_EDIGEST);
+		CHECK_HAS(err.text, damage[i].says);
+		CHECK_OK(e->ops->discard(e, &in, &err), &err);
+		CHECK_OK(e->ops->discard(e, &(struct vn_incoming){ &old.image, 0, NEW }, &err), &err);
+		CHECK_OK(load(e, &old, 0, NEW, &err), &err);
+		err = (struct vn_err){ 0 };
+	}
+	CHECK_OK(load(e, &thin, 2, NEXT, &err), &err);
+	CHECK_OK(e->ops->reread(e, NEXT, &err), &err);
+	CHECK_OK(e->ops->forget(e, NEW, &err), &err);
+	CHECK_OK(e->ops->reread_base(e, &err), &err);
+	/* the thin image has taken it away, the next one may not */
+	char base[300];
+	struct vn_tree_name name;
+	struct vn_digest chain[3];
+	CHECK_OK(vn_chain_ids(thin.image.config.diff_ids, 2, chain, &err), &err);
+	vn_tree_name(&chain[1], NULL, &name);
+	snprintf(base, sizeof(base), "root/trees/%s/b", name.text);
+	CHECK(unlink(below(base)) == 0);
+	CHECK_OK(e->ops->reread(e, NEXT, &err), &err);
+	CHECK_EQ(e->ops->reread_base(e, &err), -VN_EDIGEST);
+	CHECK_HAS(err.text, "/b is missing");
+	fixture_end();
+}
+
+/* Lists and trees that killed runs left go, by load() or when somebody asks. */
+static void test_sweep(void)
+{
+	struct vn_err err = { 0 };
+	AUTO_MADE m = { 0 };
+	char path[300];
+	fixture_begin();
+	make_image("store", "f a 1", "1", &m);
+	AUTO_ENGINE *e = open_engine();
+	CHECK_OK(load(e, &m, 0, NEW, &err), &err);
+	CHECK_EQ(count("root/trees"), 3);
+	snprintf(path, sizeof(path), "root/trees/%064d", 0);
+	CHECK(mkdir(below(path), 0700) == 0);
+	snprintf(path, sizeof(path), "root/trees/%064d.mtree", 0);
+	CHECK_OK(vn_fs_replace(below(path), "", 0, 0600, &err), &err);
+	snprintf(path, sizeof(path), "root/trees/%064d.mtree", 1);
+	CHECK_OK(vn_fs_replace(below(path), "", 0, 0600, &err), &err);
+	CHECK_OK(vn_fs_replace(below("root/trees/.new-list"), "", 0, 0600, &err), &err);
+	CHECK_OK(e->ops->sweep(e, &err), &err);
+	CHECK_EQ(count("root/trees"), 3);
 	CHECK_OK(e->ops->reread(e, NEW, &err), &err);
 	fixture_end();
 }
@@ -432,6 +502,8 @@ int main(void)
 	RUN(test_discard);
 	RUN(test_prove);
 	RUN(test_reread);
+	RUN(test_reread_base);
+	RUN(test_sweep);
 	RUN(test_files);
 	RUN(test_failure_leaves_nothing);
 	RUN(test_kill);

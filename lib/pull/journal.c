@@ -56,6 +56,7 @@ static const struct member journal_members[] = {
 	MEMBER(vn_journal, last_poll, I64),    MEMBER(vn_journal, next_poll, I64),   MEMBER(vn_journal, latest, I64),
 	MEMBER(vn_journal, failures, UINT),    MEMBER(vn_journal, waits, TEXT),	     MEMBER(vn_journal, error, TEXT),
 	MEMBER(vn_journal, error_status, INT), MEMBER(vn_journal, error_time, I64),  MEMBER(vn_journal, unsound, I64),
+	MEMBER(vn_journal, error_of_verify, BOOL),
 	{ 0 },
 };
 

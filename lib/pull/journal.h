@@ -88,6 +88,7 @@ struct vn_journal {
 	char waits[256], error[768];
 	int error_status;
 	int64_t error_time;
+	bool error_of_verify;
 	int64_t unsound;                     /* when `verify` found damage last, until it finds none; 0 = it has not */
 	struct vn_happened history[VN_MAX_HISTORY];          /* newest last */
 	size_t nhistory;

@@ -264,12 +264,14 @@ static void tell_blob(void *user, const char *digest, uint64_t bytes, const char
 		vn_pull_find(v->p, line, problem, bytes, &v->err);
 }
 
-/* What came of looking at one thing; what only the engine could have said ends the run. */
+/* What came of looking at one thing; what only the engine could have said, and what kept it from looking, ends the run. */
 static int count(struct verifying *v, const char *what, int r, const struct vn_err *why, struct vn_err *err)
 {
-	if (r == -VN_ENETWORK || r == -VN_ENOMEM) {
+	bool full = r < 0 && strcasestr(why->text, "no space left on device");
+	if (full || r == -VN_ENETWORK || r == -VN_ENOMEM || r == -VN_EAUTH) {
 		*err = *why;
-		return r;
+		err->code = full ? VN_EIO : err->code;
+		return full ? vn_hint(err, "Engines need room for what they are asked to read: make some, and try again.") : r;
 	}
 	v->bad += r < 0;
 	v->sound += r == 0;
@@ -316,19 +318,22 @@ static int verify_running(struct verifying *v, struct vn_err *err)
 static int verify_all(struct vn_pull *p, struct vn_err *err)
 {
 	struct verifying v = { .p = p };
+	struct vn_err why = { 0 };
 	char size[VN_SIZE_TEXT];
 	int r = vn_shelf_verify(p->shelf, tell_blob, &v, err);
 	if (r == 0)
 		r = verify_running(&v, err);
 	for (size_t i = 0; r == 0 && i < p->journal.nreleases; i++)
 		r = verify_release(&v, &p->journal.releases[i], err);
+	if (r == 0 && p->engine->ops->reread_base)
+		r = count(&v, "what updates start from", p->engine->ops->reread_base(p->engine, &why), &why, err);
 	if (r < 0)
 		return r;
 	if (!v.bad)
 		return vn_pull_say(p, err, "All is sound: %zu things%s, and blobs of %s.", v.sound,
-				   p->engine->ops->reread ? " with every file of theirs" : "", vn_size_text(v.bytes, size));
+				   p->engine->ops->reread ? " with their files" : "", vn_size_text(v.bytes, size));
 	vn_fail(err, VN_EDIGEST, "%zu of %zu things that this device holds are not sound", v.bad, v.bad + v.sound);
-	return vn_hint(err, "`veneer-pull verify` lists them; remove a damaged blob, and `veneer-pull once --now` fetches what it needs.");
+	return vn_hint(err, "`veneer-pull verify` lists them; REPAIR in veneer-pull(8) says what to do.");
 }
 
 int vn_pull_verify(struct vn_pull *p, struct vn_err *err)

@@ -85,6 +85,7 @@ static int fill_status(struct vn_pull *p, struct vn_err *err)
 		.month_bytes = j->month_bytes + j->reserved, .month_budget = p->config.month_budget, .last_bytes = j->last_bytes,
 		.last_poll = j->last_poll, .next_poll = j->next_poll, .waits = j->waits, .error = j->error,
 		.error_status = j->error_status, .error_time = j->error_time, .failures = j->failures,
+		.unsound = j->unsound,
 	};
 	return 0;
 }
@@ -178,6 +179,7 @@ static vn_json *status_object(const struct vn_pull_status *s)
 	vn_json_set(o, "next_poll", time_json(s->next_poll));
 	vn_json_set(o, "waits", vn_json_string(s->waits));
 	vn_json_set(o, "failures", vn_json_int(s->failures));
+	vn_json_set(o, "unsound", time_json(s->unsound));
 	vn_json_set(o, "error", error ? error : vn_json_string(NULL));
 	return o;
 }
@@ -276,6 +278,8 @@ static int metrics_text(const struct vn_pull *p, struct vn_buf *out, struct vn_e
 			   j->last_poll > 0 ? (uint64_t)j->last_poll : 0, err);
 	if (r == 0)
 		r = metric(out, "failures", "Failed runs in a row.", "gauge", j->failures, err);
+	if (r == 0)
+		r = metric(out, "unsound", "1 when verify found damage, until it finds none.", "gauge", j->unsound != 0, err);
 	if (r == 0)
 		r = metric(out, "month_bytes", "Bytes on the wire this billing month, both directions.", "gauge", j->month_bytes, err);
 	if (r == 0)

@@ -187,16 +187,21 @@ static bool is_order(const char *verb, int r)
 	return strcmp(verb, "once") && (r == -VN_EUSAGE || r == -VN_ENOTFOUND);
 }
 
-/* An update that went well says nothing of damage that was found. */
-static void note_well(struct vn_journal *j)
+static void forget_error(struct vn_journal *j)
 {
 	*j->error = 0;
 	j->error_status = 0;
-	if (!j->unsound)
-		return;
-	snprintf(j->error, sizeof(j->error), "`veneer-pull verify` found damage, and has not been run since");
-	j->error_status = vn_exit_status(VN_EDIGEST);
-	j->error_time = j->unsound;
+}
+
+/* What `verify` found stays until it finds nothing, whatever the updates do meanwhile. */
+static void note_verify(struct vn_journal *j, int r, int64_t now)
+{
+	if (r == -VN_EDIGEST)
+		j->unsound = now > 0 ? now : 1;
+	else if (r == 0)
+		j->unsound = 0;
+	if (r == 0 && j->error_of_verify)
+		forget_error(j);
 }
 
 static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
@@ -205,23 +210,20 @@ static void note_result(struct vn_pull *p, int r, const struct vn_err *why)
 	bool once = !strcmp(p->report.verb, "once"), update = once || !strcmp(p->report.verb, "import"),
 	     verify = !strcmp(p->report.verb, "verify");
 	int64_t now = vn_pull_time(p);
-	if (verify && (r == 0 || r == -VN_EDIGEST)) {
-		bool was = j->unsound != 0;
-		j->unsound = r == 0 ? 0 : now ? now : 1;
-		if (r == 0 && was)
-			note_well(j);
-	}
+	if (verify)
+		note_verify(j, r, now);
 	if (is_order(p->report.verb, r) || (r == 0 && !update))
 		return;
 	if (r < 0) {
 		snprintf(j->error, sizeof(j->error), "%s", why->text);
 		j->error_status = vn_exit_status(why->code);
 		j->error_time = now;
+		j->error_of_verify = verify;
 		j->failures += once && j->failures < 1000;
 		vn_pull_tell(p, "failed", NULL, why->text, 0);
 		return;
 	}
-	note_well(j);
+	forget_error(j);
 	j->failures = 0;
 	if (vn_pull_clock() >= VN_CLOCK_SET)
 		j->latest = now;

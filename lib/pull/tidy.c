@@ -86,6 +86,8 @@ int vn_pull_collect(struct vn_pull *p, bool dry_run, struct vn_err *err)
 {
 	struct vn_shelf_keep keep[VN_MAX_RELEASES + 1];
 	int r = forget_old(p, dry_run, err);
+	if (r == 0 && !dry_run && p->engine->ops->sweep)
+		r = p->engine->ops->sweep(p->engine, err);
 	bool arriving = p->journal.update.step == VN_STEP_PLANNED || p->journal.update.step == VN_STEP_FETCHING;
 	if (r < 0 || arriving || !p->engine->ops->files)
 		return r;

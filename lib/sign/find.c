@@ -7,6 +7,7 @@
 
 #define BY_NONE "it is by none of the keys given"
 #define ED25519_SIGNATURE 64
+#define MAX_UNTOLD 16                /* manifests that are asked what they are */
 #define MAX_TAG 128                  /* distribution-spec, <reference> as a tag */
 
 void vn_found_list_release(struct vn_found_list *list)
@@ -233,7 +234,7 @@ static int look_bundles(struct look *l, struct vn_err *err)
 	VN_AUTO(vn_index) index = { .nmanifests = 0 };
 	bool registry = l->source->ref.transport == VN_REF_REGISTRY;
 	struct vn_err why = { 0 };
-	size_t looked = 0;
+	size_t looked = 0, untold = 0;
 	int rc = registry ? vn_registry_referrers_of(l->source, l->digest, VN_SIGN_BUNDLE_TYPE, true, &listed, &why) :
 			    list_in_layout(l, &index, &why);
 	if (rc < 0)
@@ -242,7 +243,8 @@ static int look_bundles(struct look *l, struct vn_err *err)
 	for (size_t i = 0, n = registry ? listed.n : index.nmanifests; i < n; i++) {
 		if (is_other(&list[i]))
 			continue;
-		if (++looked > VN_MAX_SIGNATURES) {
+		untold += vn_referrer_untold(&list[i]);
+		if (++looked > VN_MAX_SIGNATURES || untold > MAX_UNTOLD) {
 			rc = vn_fail(&why, VN_ELIMIT, "more than %d bundles, the others are not read", VN_MAX_SIGNATURES);
 			return settle(l, "bundle", NULL, rc, &why, err);
 		}

@@ -68,6 +68,23 @@ containerd_bases() { find "$run_dir/edge/data" -path '*/snapshots/*/usr/bin/scor
 podman_bases() { find "$run_dir/pod/data" -path '*/usr/bin/score'; }
 rootfs_bases() { find "$endpoint/trees" -path '*/usr/bin/score'; }
 
+# as REPAIR in veneer-pull(8) says
+containerd_empty() { ctr_on edge images ls -q | xargs -r ctr --address "$run_dir/edge/sock" images rm --sync >/dev/null; }
+podman_empty() { podman_on pod rm -fa >/dev/null && podman_on pod rmi -fa >/dev/null; }
+rootfs_empty() { mv "$endpoint/trees" "$run_dir/aside"; }
+# repaired TAG: a damaged base goes with all that stands on it, and comes anew.
+repaired() {
+    mapfile -t bases < <("${engine}_bases")
+    flip "${bases[@]}"
+    "${engine}_empty"
+    channel "$1"
+    p once --plain-http --now "$app:prod"
+    status "$engine: all of it is taken away and asked for anew" 0
+    the_model "has its model" "$1"
+    p verify
+    status "$engine: and all is sound" 0
+}
+
 # the_model NAME TAG
 the_model() { is "$engine: $1" "$("${engine}_model")" "$(cat "$run_dir/model-$2")"; }
 
@@ -107,7 +124,10 @@ for engine in ${VENEER_ENGINES:-containerd podman rootfs}; do
     channel thin-3
     once
     is "$engine: what was rolled back is left alone" "$(json .outcome)" refused-before
-    [ "$engine" != rootfs ] || continue
+    if [ "$engine" = rootfs ]; then
+        repaired thin-2
+        continue
+    fi
     "${engine}_remove"
     case $("${engine}_held") in
     veneer-pin-*" "*) not_ok "$engine: others removed all but the pin" "$("${engine}_held")" ;;
@@ -120,4 +140,5 @@ for engine in ${VENEER_ENGINES:-containerd podman rootfs}; do
     status "$engine: it comes back" 0
     the_model "with its model" thin-2
     less "$engine: on the base that the pin kept" "$(pulled_bytes reg)" 700000
+    repaired thin-2
 done
