@@ -137,10 +137,11 @@ static int moby_reread(struct vn_engine *e, const char *name, struct vn_err *err
 		rc = moby_look(e, name, &held, err);
 	if (rc < 0)
 		return rc;
-	rc = give(m, full, &archive, err);
 	/* compressed blobs have other digests; they have their names */
+	size_t n = vn_docker_keeps_in_containerd(&m->docker) ? 0 : held.ndiff_ids;
+	rc = give(m, full, &archive, err);
 	if (rc == 0)
-		rc = vn_whole_check(archive, held.diff_ids, vn_docker_keeps_in_containerd(&m->docker) ? 0 : held.ndiff_ids, name, err);
+		rc = vn_whole_check(archive, held.diff_ids, n, name, err);
 	/* its own word, when a file is not what it was; a connection that ends is none */
 	if (rc != -VN_EIO)
 		return rc;
