@@ -19,13 +19,7 @@
 #define SEAL "#sha256 "
 #define SEAL_LEN (sizeof(SEAL) - 1 + 64 + 1)
 #define DIGEST " sha256digest="
-#define MAX_LINE (16u << 10)         /* a path and the target of a link, four bytes for each of theirs */
-
-static void hash_close_p(struct vn_hash **hash)
-{
-	vn_hash_close(*hash);
-}
-#define AUTO_HASH VN_CLEANUP(hash_close_p) struct vn_hash
+#define MAX_LINE (8u * VN_MAX_PATH + 512)    /* a path and the target of a link, four bytes for each of theirs, and words */
 
 /* ---- one path */
 static bool is_plain(char c)
@@ -90,8 +84,8 @@ static const char *type_of(mode_t mode)
 			      : "file";
 }
 
-/* The line of a path without its end. `known`: what is said of its contents already, or NULL. */
-static int describe(struct vn_buf *line, struct vn_hash *hash, int root, const char *path, const struct stat *st, const char *known,
+/* The line of a path without its end; with the digest of a file's contents, which are read for it, or without. */
+static int describe(struct vn_buf *line, struct vn_hash *hash, int root, const char *path, const struct stat *st, bool contents,
 		    struct vn_err *err)
 {
 	vn_buf_clear(line);
@@ -109,9 +103,7 @@ static int describe(struct vn_buf *line, struct vn_hash *hash, int root, const c
 	if (rc < 0 || !S_ISREG(st->st_mode))
 		return rc;
 	rc = vn_buf_addf(line, err, " size=%llu", (unsigned long long)st->st_size);
-	if (rc == 0 && known)
-		return vn_buf_adds(line, known, err);
-	return rc < 0 ? rc : add_digest(line, hash, root, path, err);
+	return rc < 0 || !contents ? rc : add_digest(line, hash, root, path, err);
 }
 
 static int look_at(int root, const char *path, struct stat *ret)
@@ -140,7 +132,7 @@ static void lines_release(struct lines *l)
 static int lines_open(int fd, struct lines *ret, struct vn_err *err)
 {
 	struct stat st;
-	*ret = (struct lines){ .line = VN_BUF(MAX_LINE * 4), .path = VN_BUF(VN_MAX_PATH) };
+	*ret = (struct lines){ .line = VN_BUF(MAX_LINE), .path = VN_BUF(VN_MAX_PATH) };
 	if (fstat(fd, &st) < 0 || st.st_size < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot look at the list of files");
 	return vn_in_slice(fd, 0, (uint64_t)st.st_size, "the list of files", &ret->in, err);
@@ -202,7 +194,7 @@ static int check_seal(int fd, struct vn_err *err)
 	struct vn_digest digest = { "" };
 	struct stat st;
 	VN_AUTO_IN *in = NULL;
-	AUTO_HASH *hash = NULL;
+	VN_AUTO_HASH *hash = NULL;
 	const void *block;
 	ssize_t n = 0;
 	if (fstat(fd, &st) < 0)
@@ -366,8 +358,8 @@ static int write_lines(int root, struct below *b, struct vn_out *out, struct vn_
 {
 	struct stat st;
 	VN_CLEANUP(walk_release) struct walk w = { root, VN_BUF(VN_MAX_TREE_DIRS), VN_BUF(VN_MAX_PATH), VN_BUF(VN_MAX_TREE_DIRS), NULL, 0 };
-	AUTO_HASH *hash = NULL;
-	VN_AUTO(vn_buf) line = VN_BUF(MAX_LINE * 4);
+	VN_AUTO_HASH *hash = NULL;
+	VN_AUTO(vn_buf) line = VN_BUF(MAX_LINE);
 	int rc = vn_hash_open("sha256", &hash, err), more = 0;
 	if (rc == 0)
 		rc = vn_buf_add(&w.todo, "", 1, err);
@@ -376,7 +368,7 @@ static int write_lines(int root, struct below *b, struct vn_out *out, struct vn_
 		rc = pass_lines(b, path, out, err);
 		bool shared = rc == 0 && is_shared(b, path, &st);
 		if (rc == 0 && !shared)
-			rc = describe(&line, hash, root, path, &st, NULL, err);
+			rc = describe(&line, hash, root, path, &st, true, err);
 		if (rc == 0)
 			rc = put_line(out, shared ? &b->lines.line : &line, err);
 	}
@@ -429,7 +421,7 @@ static int compare_path(int root, const struct lines *l, struct vn_hash *hash, s
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 			       ? vn_fail(err, VN_EDIGEST, "%s: /%.300s is missing", place, path)
 			       : vn_fail_sys(err, VN_EIO, "%s: cannot look at /%.300s", place, path);
-	int rc = describe(line, hash, root, path, &st, has_digest ? NULL : "", err);
+	int rc = describe(line, hash, root, path, &st, has_digest, err);
 	if (rc < 0 || !strcmp(vn_buf_text(line), listed))
 		return rc;
 	if (S_ISREG(st.st_mode) && has_digest && !strstr(vn_buf_text(line), DIGEST))
@@ -440,8 +432,8 @@ static int compare_path(int root, const struct lines *l, struct vn_hash *hash, s
 int vn_listing_compare(int root, int list, const char *place, struct vn_err *err)
 {
 	VN_CLEANUP(lines_release) struct lines l = { .in = NULL };
-	AUTO_HASH *hash = NULL;
-	VN_AUTO(vn_buf) line = VN_BUF(MAX_LINE * 4);
+	VN_AUTO_HASH *hash = NULL;
+	VN_AUTO(vn_buf) line = VN_BUF(MAX_LINE);
 	int more = 0, rc = check_seal(list, err);
 	if (rc == 0)
 		rc = lines_open(list, &l, err);

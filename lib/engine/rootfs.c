@@ -1,4 +1,3 @@
-#include "engine/beneath.h"
 #include "engine/kinds.h"
 #include "engine/listing.h"
 #include "engine/names.h"
@@ -9,9 +8,7 @@
 #include "util/fs.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct rootfs {
 	struct vn_engine e;

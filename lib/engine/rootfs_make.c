@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define NEW_LIST ".new-list"
+
 int vn_rootfs_open_tree(const char *dir, const struct vn_tree_name *tree, int *ret_fd, struct vn_err *err)
 {
 	struct vn_tree_name folder;
@@ -43,7 +45,7 @@ static int fill_tree(const struct vn_events *events, const struct vn_incoming *i
 /* A tree under way in trees/, and the one that it starts from. */
 struct making {
 	struct vn_tree_name name, base;
-	char new[VN_TREE_NAME + 8], list[VN_TREE_NAME + 8];
+	char new[VN_TREE_NAME + 8];
 	int trees, fd, from;         /* from -1: from nothing */
 };
 static void making_release(struct making *m)
@@ -63,7 +65,7 @@ static int open_list(int trees, const struct vn_tree_name *tree)
 static int list_files(struct making *m, struct vn_err *err)
 {
 	VN_AUTO_CLOSE int list = m->from >= 0 ? open_list(m->trees, &m->base) : -1;
-	VN_AUTO_CLOSE int to = openat(m->trees, m->list, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	VN_AUTO_CLOSE int to = openat(m->trees, NEW_LIST, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	const struct vn_listing_below below = { m->from, list };
 	if (to < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot create the list of files of %s", m->name.text);
@@ -77,7 +79,7 @@ static int put_in_place(struct making *m, struct vn_err *err)
 	snprintf(list, sizeof(list), "%s" VN_TREE_LIST, m->name.text);
 	if (syncfs(m->fd) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot sync %s", m->name.text);
-	if (renameat(m->trees, m->list, m->trees, list) < 0 || renameat(m->trees, m->new, m->trees, m->name.text) < 0)
+	if (renameat(m->trees, NEW_LIST, m->trees, list) < 0 || renameat(m->trees, m->new, m->trees, m->name.text) < 0)
 		return vn_fail_sys(err, VN_EIO, "cannot put %s in its place", m->name.text);
 	return 0;
 }
@@ -87,7 +89,6 @@ static int begin_tree(const char *dir, const struct vn_digest *chain, size_t hav
 	VN_AUTO_FREE char *trees = NULL;
 	vn_tree_name(&chain[want - 1], NULL, &m->name);
 	snprintf(m->new, sizeof(m->new), ".new-%s", m->name.text);
-	snprintf(m->list, sizeof(m->list), ".new-list");
 	int rc = vn_asprintf(&trees, err, "%s/trees", dir);
 	if (rc == 0 && have) {
 		vn_tree_name(&chain[have - 1], NULL, &m->base);
@@ -116,7 +117,7 @@ int vn_rootfs_make_tree(const char *dir, const struct vn_events *events, const s
 		rc = put_in_place(&m, err);
 	if (rc < 0) {
 		struct vn_err ignored = { 0 };
-		unlinkat(m.trees, m.list, 0);
+		unlinkat(m.trees, NEW_LIST, 0);
 		vn_tree_remove(m.trees, m.new, &ignored);
 		return rc;
 	}

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void hash_close_p(struct vn_hash **hash)
-{
-	vn_hash_close(*hash);
-}
-
 static int hash_entry(struct vn_tar *tar, struct vn_hash *hash, struct vn_digest *ret, struct vn_err *err)
 {
 	const void *block;
@@ -42,7 +37,7 @@ int vn_whole_check(struct vn_in *archive, const struct vn_digest *diff_ids, size
 {
 	const struct vn_tar_entry *e;
 	VN_CLEANUP(vn_tar_close_p) struct vn_tar *tar = NULL;
-	VN_CLEANUP(hash_close_p) struct vn_hash *hash = NULL;
+	VN_AUTO_HASH *hash = NULL;
 	VN_AUTO_FREE bool *seen = calloc(n + 1, sizeof(*seen));
 	int rc = vn_tar_open(archive, what, &tar, err), more = 0;
 	if (rc == 0)

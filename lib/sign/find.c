@@ -245,7 +245,10 @@ static int look_bundles(struct look *l, struct vn_err *err)
 			continue;
 		untold += vn_referrer_untold(&list[i]);
 		if (++looked > VN_MAX_SIGNATURES || untold > MAX_UNTOLD) {
-			rc = vn_fail(&why, VN_ELIMIT, "more than %d bundles, the others are not read", VN_MAX_SIGNATURES);
+			rc = untold > MAX_UNTOLD
+				     ? vn_fail(&why, VN_ELIMIT, "more than %d artifacts do not tell their type, the others are not read",
+					       MAX_UNTOLD)
+				     : vn_fail(&why, VN_ELIMIT, "more than %d bundles, the others are not read", VN_MAX_SIGNATURES);
 			return settle(l, "bundle", NULL, rc, &why, err);
 		}
 		rc = look_referrer(l, &list[i], err);

@@ -23,6 +23,8 @@ int vn_hash_open(const char *algorithm, struct vn_hash **ret, struct vn_err *err
 int vn_hash_add(struct vn_hash *hash, const void *data, size_t len, struct vn_err *err);
 int vn_hash_end(struct vn_hash *hash, struct vn_digest *ret, struct vn_err *err);   /* and ready for the next */
 void vn_hash_close(struct vn_hash *hash);                                           /* NULL is fine */
+static inline void vn_hash_close_p(struct vn_hash **hash) { vn_hash_close(*hash); }
+#define VN_AUTO_HASH VN_CLEANUP(vn_hash_close_p) struct vn_hash
 
 /* GHASH under a secret key (GMAC, NIST SP 800-38D, fixed IV, never shown to anybody): equal contents have equal
  * fingerprints; two different contents of n bytes collide with probability below n / 2^131, whoever chose them, as long as
